@@ -1,0 +1,145 @@
+"""The box: embedded MongoDB, every service's web app and worker, one HTTP server, one clean end."""
+
+import threading
+from dataclasses import dataclass, replace
+from typing import Any
+
+import call_ingest.app
+import call_ingest.store
+import call_ingest.worker
+import customer.app
+import customer.store
+import customer.worker
+import structlog
+import waitress
+from flask import Flask
+from ringback.bus.connection import Bus, discard
+from ringback.bus.embedded import release_leases
+from ringback.clock import system_clock
+from ringback.errors import Transient
+from ringback.process import CreateApp
+from ringback.settings import Settings
+from ringback.store.database import Database, Indexes, open_database
+from ringback.web.app import create_web
+from ringback.worker.main import MakeLoops
+from ringback.worker.runtime import Worker
+
+from onebox.embedded_mongo import EmbeddedMongo
+from onebox.engine import locate
+from onebox.gateway import Gateway
+
+# One process, one data folder: whatever lease the box held before a crash is its own.
+HOLDER = "onebox"
+HTTP_THREADS = 16
+BACKLOG = 1024
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A service in the box."""
+
+    name: str
+    indexes: Indexes
+    create_app: CreateApp
+    loops: MakeLoops
+
+
+MEMBERS = (
+    Member(
+        call_ingest.app.NAME, call_ingest.store.INDEXES, call_ingest.app.create_app, call_ingest.worker.loops
+    ),
+    Member(customer.app.NAME, customer.store.INDEXES, customer.app.create_app, customer.worker.loops),
+)
+
+
+class Box:
+    """`start`, serve until told to stop, `stop`. Killing it loses nothing that was answered 2xx."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._mongo: EmbeddedMongo | None = None
+        self._databases: list[Database] = []
+        self._worker: Worker | None = None
+        self._server: Any = None
+        self._server_thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Ready when this returns: webhooks are accepted and events flow."""
+        self.settings = self._with_embedded_engines(self.settings)
+        bus = self._prepare_bus()
+        apps, loops = [], []
+        for member in MEMBERS:
+            database = self._open(member)
+            apps.append(member.create_app(self.settings, database, system_clock))
+            loops += member.loops(self.settings, database, bus, system_clock, HOLDER)
+        self._worker = Worker(loops)
+        self._worker.start()
+        self._serve(Gateway(self._own_app(), apps[0], apps))
+
+    def stop(self) -> None:
+        """Stop listening, finish what is in hand, then stop MongoDB."""
+        if self._server is not None:
+            self._server.close()
+        if self._server_thread is not None:
+            self._server_thread.join(10)
+        if self._worker is not None and not self._worker.stop():
+            log.error("box.worker_stop_timed_out")
+        for database in self._databases:
+            database.close()
+        if self._mongo is not None:
+            self._mongo.stop()
+
+    def _with_embedded_engines(self, settings: Settings) -> Settings:
+        mongo_url = settings.mongo_url
+        if mongo_url is None:
+            self._mongo = EmbeddedMongo(locate(), settings.data)
+            mongo_url = self._mongo.start()
+        return replace(settings, mongo_url=mongo_url, bus_url=settings.bus_url or mongo_url)
+
+    def _prepare_bus(self) -> Bus:
+        assert self.settings.bus_url is not None
+        bus = Bus(self.settings.bus_url)
+        if bus.embedded:
+            release_leases(bus.url, system_clock)
+        discard(bus.connect("onebox"))
+        return bus
+
+    def _open(self, member: Member) -> Database:
+        assert self.settings.mongo_url is not None
+        database = open_database(self.settings.mongo_url, member.name)
+        self._databases.append(database)
+        database.ensure_indexes(member.indexes)
+        return database
+
+    def _own_app(self) -> Flask:
+        assert self.settings.secret_key is not None
+        checks = {"worker": self._check_worker} | {
+            f"mongo.{database.name}": database.ping for database in self._databases
+        }
+        return create_web(
+            "onebox", blueprints=(), access={}, secret_key=self.settings.secret_key, checks=checks
+        )
+
+    def _check_worker(self) -> None:
+        if self._worker is None or not self._worker.alive():
+            raise Transient("A loop of the worker is stuck.", code="worker_stuck")
+
+    def _serve(self, gateway: Gateway) -> None:
+        self._server = waitress.create_server(
+            gateway,
+            host="127.0.0.1",
+            port=self.settings.port,
+            threads=HTTP_THREADS,
+            backlog=BACKLOG,
+            ident=None,
+            clear_untrusted_proxy_headers=True,
+            max_request_body_size=1 << 20,
+        )
+        self._server_thread = threading.Thread(target=self._server.run, name="http", daemon=True)
+        self._server_thread.start()
+
+
+def required_settings() -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*call_ingest.app.REQUIRED, *customer.app.REQUIRED)))

@@ -1,0 +1,74 @@
+"""`ringback up`: the whole product in one process."""
+
+import os
+import signal
+import threading
+from dataclasses import dataclass
+from types import FrameType
+
+import click
+from ringback.errors import InvalidSettings
+from ringback.secrets import with_generated_secrets
+from ringback.settings import Settings, load_settings
+
+from onebox.box import Box, required_settings
+
+
+@click.command()
+def up() -> None:
+    """Run every service in this process, on an embedded MongoDB unless RINGBACK_MONGO_URL names another."""
+    settings = load_settings(with_generated_secrets(os.environ), require=required_settings())
+    ending = Ending()
+    ending.listen()
+    box = Box(settings)
+    try:
+        try:
+            box.start()
+        except OSError as error:
+            raise InvalidSettings(f"Cannot listen on port {settings.port}: {error.strerror}.") from error
+        click.echo(welcome(settings))
+        ending.wait()
+    finally:
+        box.stop()
+
+
+@dataclass
+class Ending:
+    """SIGTERM and SIGINT as something to wait for."""
+
+    def __post_init__(self) -> None:
+        self._asked = threading.Event()
+
+    def listen(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask)
+
+    def wait(self) -> None:
+        self._asked.wait()
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        self._asked.set()
+
+
+def welcome(settings: Settings) -> str:
+    businesses = "\n".join(
+        f"  {business.key}: {business.name}, {', '.join(business.numbers)}"
+        for business in settings.businesses.values()
+    )
+    return f"""
+Ringback is ready on http://127.0.0.1:{settings.port}
+
+Businesses
+{businesses}
+
+In Twilio's console, for each of these numbers (Phone Numbers > Manage > Active numbers)
+  A call comes in:      Webhook  {settings.public_url}/twilio/voice          HTTP POST
+  Call status changes:           {settings.public_url}/twilio/voice/status   HTTP POST
+
+Try it without Twilio
+  ringback simulate --calls 20 --seed 7
+  curl -H "Authorization: Bearer $(ringback token --business {next(iter(settings.businesses))} --role owner)" \\
+       http://127.0.0.1:{settings.port}/customers
+
+Data and secrets are kept in {settings.data.resolve()}. Ctrl-C stops.
+"""

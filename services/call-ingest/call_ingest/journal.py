@@ -1,0 +1,116 @@
+"""The journal of raw requests: what was answered 2xx stands here, whole, before the answer.
+
+Concurrent requests share one journaled majority insert: who comes first inserts for all that wait (group
+commit). A request is identified by its content, so a repeated one is the one that is there already.
+"""
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from pymongo.errors import BulkWriteError
+from ringback.store.database import Database
+from ringback.store.mongo import DUPLICATE_KEY, Document, translated_errors
+
+RAW_REQUESTS = "raw_requests"
+GROUP = 500
+
+Params = Sequence[tuple[str, str]]
+Insert = Callable[[Sequence[Document]], None]
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A webhook that Twilio signed; `kind` is its route's, `target` path and query as they came."""
+
+    kind: str
+    target: str
+    params: Params
+
+    def first(self, *names: str) -> str:
+        """The value of the first of these parameters that is not blank."""
+        return next((self._values[name] for name in names if self._values.get(name)), "")
+
+    @cached_property
+    def _values(self) -> dict[str, str]:
+        return first_values(self.params)
+
+
+def first_values(params: Iterable[Sequence[str]]) -> dict[str, str]:
+    """Of a repeated parameter the first value counts."""
+    return {name: value.strip() for name, value in reversed(list(params))}
+
+
+def request_id(target: str, params: Params) -> str:
+    """A digest of path, query and parameters (sorted, lengths included, so that no two requests read alike)."""
+    parts = [target, *(part for pair in sorted(params) for part in pair)]
+    return hashlib.sha256(b"".join(b"%d:%s" % (len(p.encode()), p.encode()) for p in parts)).hexdigest()
+
+
+@dataclass(eq=False)
+class _Waiting:
+    document: Document
+    done: threading.Event = field(default_factory=threading.Event)
+    error: BaseException | None = None
+
+
+class Journal:
+    """`append` returns once the request is durable. Safe to call from any number of threads."""
+
+    def __init__(self, insert: Insert, wakeup: threading.Event) -> None:
+        self._insert = insert
+        self._wakeup = wakeup
+        self._queue: list[_Waiting] = []
+        self._queue_lock = threading.Lock()
+        self._leader = threading.Lock()
+
+    def append(self, document: Document) -> None:
+        """Idempotent on `_id`. Raises StoreUnavailable when it is not known to be durable."""
+        waiting = _Waiting(document)
+        with self._queue_lock:
+            self._queue.append(waiting)
+        while not waiting.done.is_set():
+            with self._leader:
+                if not waiting.done.is_set():
+                    self._insert_group()
+        if waiting.error is not None:
+            raise waiting.error
+
+    def _insert_group(self) -> None:
+        with self._queue_lock:
+            group, self._queue = self._queue[:GROUP], self._queue[GROUP:]
+        error = self._insert_all(group)
+        for waiting in group:
+            waiting.error = error
+            waiting.done.set()
+        self._wakeup.set()
+
+    def _insert_all(self, group: Sequence[_Waiting]) -> BaseException | None:
+        try:
+            self._insert([waiting.document for waiting in group])
+        except Exception as error:
+            return error
+        return None
+
+
+def insert_into(database: Database) -> Insert:
+    """The insert of a journal in MongoDB; what is there already counts as inserted."""
+
+    def insert(documents: Sequence[Document]) -> None:
+        unique = {document["_id"]: document for document in documents}
+        with translated_errors():
+            try:
+                database[RAW_REQUESTS].insert_many(list(unique.values()), ordered=False)
+            except BulkWriteError as error:
+                if not _only_duplicates(error.details):
+                    raise
+
+    return insert
+
+
+def _only_duplicates(details: Mapping[str, Any]) -> bool:
+    failures = details.get("writeErrors", [])
+    return not details.get("writeConcernErrors") and all(f["code"] == DUPLICATE_KEY for f in failures)

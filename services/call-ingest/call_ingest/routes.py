@@ -1,0 +1,85 @@
+"""HTTP in. Twilio gets TwiML whatever happens; its own error texts would be read to the caller."""
+
+from http import HTTPStatus
+
+from flask import Blueprint, Response, request
+from ringback.errors import RingbackError
+from ringback.web.access import PUBLIC, Access
+from ringback.web.problems import log, status_of
+from werkzeug.exceptions import HTTPException
+
+from call_ingest import twiml
+from call_ingest.handlers import Reception
+from call_ingest.journal import Accepted
+from call_ingest.signature import SignatureCheck, path_and_query
+
+PREFIX = "/twilio/"
+# Twilio signs its requests; a bearer token has no place here.
+ACCESS: Access = {f"twilio.{kind}": PUBLIC for kind in ("voice", "dial", "status", "recording")}
+FORM = "application/x-www-form-urlencoded"
+
+
+class NotAForm(HTTPException):
+    code = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+def twilio_blueprint(reception: Reception, signature: SignatureCheck) -> Blueprint:
+    twilio = Blueprint("twilio", __name__)
+
+    def accept(kind: str) -> Response:
+        if request.mimetype != FORM:
+            raise NotAForm
+        target = path_and_query(raw_uri())
+        params = signature.verify(
+            target, request.get_data(cache=False), request.headers.get("X-Twilio-Signature")
+        )
+        return _xml(reception.answer(Accepted(kind, target, params)))
+
+    @twilio.post("/twilio/voice")
+    def voice() -> Response:
+        """A call came in."""
+        return accept("voice")
+
+    @twilio.post("/twilio/voice/dial")
+    def dial() -> Response:
+        """What came of ringing."""
+        return accept("dial")
+
+    @twilio.post("/twilio/voice/status")
+    def status() -> Response:
+        """The call changed its status."""
+        return accept("status")
+
+    @twilio.post("/twilio/voice/recording")
+    def recording() -> Response:
+        """The caller left a voicemail."""
+        return accept("recording")
+
+    return twilio
+
+
+def raw_uri() -> str:
+    """The request line's target as it came, which WSGI's own variables have decoded: gunicorn, then waitress."""
+    environ = request.environ
+    return str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or request.full_path.rstrip("?"))
+
+
+def answer_in_twiml(error: Exception) -> Response | None:
+    """An empty document with the error's status for Twilio's routes; None for others."""
+    if not request.path.startswith(PREFIX):
+        return None
+    status = _status(error)
+    log.warning("webhook.refused", status=int(status), error=type(error).__name__, path=request.path)
+    return _xml(twiml.nothing(), status)
+
+
+def _status(error: Exception) -> int:
+    if isinstance(error, RingbackError):
+        return status_of(error)
+    if isinstance(error, HTTPException) and error.code:
+        return error.code
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _xml(document: str, status: int = HTTPStatus.OK) -> Response:
+    return Response(document, status, content_type="text/xml; charset=utf-8")

@@ -1,0 +1,76 @@
+"""call-ingest's documents.
+
+`raw_requests`: a webhook as it came: {_id: digest, kind, target, params: [[name, value], …], call_sid, business or
+None, received_at, rang, voicemail, pending: True until it was folded}.
+`calls`: what was concluded: {_id: CallSid, business, started_at, outcome, reason, due_at, told: [event ids]}.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pymongo import ASCENDING, IndexModel, UpdateMany
+from ringback.businesses import Business
+from ringback.store.database import Database, Indexes
+from ringback.store.mongo import Document, translated_errors
+from ringback.store.unit_of_work import UnitOfWork
+
+from call_ingest.journal import RAW_REQUESTS, Accepted, request_id
+
+CALLS = "calls"
+INDEXES: Indexes = {
+    RAW_REQUESTS: [
+        IndexModel(
+            [("pending", ASCENDING), ("received_at", ASCENDING)], partialFilterExpression={"pending": True}
+        ),
+        IndexModel([("call_sid", ASCENDING)]),
+    ],
+    CALLS: [
+        IndexModel([("due_at", ASCENDING)], partialFilterExpression={"due_at": {"$type": "date"}}),
+    ],
+}
+
+
+def raw_request(
+    webhook: Accepted, now: datetime, business: Business | None, *, rang: bool, voicemail: bool
+) -> Document:
+    call_sid = webhook.first("CallSid")
+    return {
+        "_id": request_id(webhook.target, webhook.params),
+        "kind": webhook.kind,
+        "target": webhook.target,
+        "params": [list(pair) for pair in webhook.params],
+        "call_sid": call_sid,
+        "business": business.key if business else None,
+        "received_at": now,
+        "rang": rang,
+        "voicemail": voicemail,
+        "pending": bool(call_sid),
+    }
+
+
+def pending_calls(database: Database, limit: int) -> list[str]:
+    """The calls of the oldest requests that were not folded yet."""
+    with translated_errors():
+        waiting = database[RAW_REQUESTS].find({"pending": True}, {"call_sid": 1})
+        return list({row["call_sid"]: None for row in waiting.sort("received_at", ASCENDING).limit(limit)})
+
+
+def due_calls(database: Database, now: datetime, limit: int) -> list[str]:
+    """The calls of which time tells more by now."""
+    with translated_errors():
+        due = database[CALLS].find({"due_at": {"$lte": now}}, {"_id": 1})
+        return [row["_id"] for row in due.sort("due_at", ASCENDING).limit(limit)]
+
+
+def mark_folded(work: UnitOfWork, requests: Sequence[Document]) -> None:
+    ids = [request["_id"] for request in requests if request["pending"]]
+    if ids:
+        work.write(RAW_REQUESTS, UpdateMany({"_id": {"$in": ids}}, {"$set": {"pending": False}}))
+
+
+def set_aside(database: Database, call_sid: str, reason: str) -> None:
+    """Take a call that cannot be folded out of the way of the others; its requests stay."""
+    with translated_errors():
+        change = {"$set": {"pending": False, "unfoldable": reason}}
+        database[RAW_REQUESTS].update_many({"call_sid": call_sid, "pending": True}, change)
+        database[CALLS].update_one({"_id": call_sid}, {"$set": {"due_at": None}})

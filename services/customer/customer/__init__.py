@@ -1,0 +1,1 @@
+"""customer: a record for every caller, with its history; lookups."""

@@ -1,0 +1,153 @@
+"""The customer service's documents.
+
+`customers`: a profile, {_id, business, name, phone, phones: [E.164, …], …, version} as `domain.new_profile` has
+it, with `search`: what it can be found by. `timeline`: {_id, business, customer_id, kind, at, …}, one entry a
+call. Money is in minor units, times are UTC.
+"""
+
+import base64
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+from ringback.errors import Invalid
+from ringback.store.database import Database, Indexes
+from ringback.store.mongo import translated_errors
+from ringback.store.unit_of_work import UnitOfWork
+
+from customer.domain import CallFact, Document, customer_id_of, entry_id_of
+
+CUSTOMERS = "customers"
+TIMELINE = "timeline"
+EXACT_TOTAL = 10_000
+INDEXES: Indexes = {
+    CUSTOMERS: [
+        IndexModel(
+            [("business", ASCENDING), ("phones", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"phone": {"$type": "string"}},
+        ),
+        IndexModel([("business", ASCENDING), ("last_activity_at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("business", ASCENDING), ("search", ASCENDING)]),
+    ],
+    TIMELINE: [IndexModel([("customer_id", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)])],
+}
+
+
+Callers = dict[tuple[str, str], str]
+"""(business, E.164) → the id of the customer whose number it is."""
+
+
+def load_callers(work: UnitOfWork, facts: Iterable[CallFact]) -> Callers:
+    """Load what calls concern: the profiles of the callers and the calls' timeline entries."""
+    phones: defaultdict[str, set[str]] = defaultdict(set)
+    nameless, entries = [], []
+    for fact in facts:
+        entries.append(entry_id_of(fact.business, fact.call_sid))
+        if fact.phone:
+            phones[fact.business].add(fact.phone)
+        else:
+            nameless.append(customer_id_of(fact.business, None, fact.call_sid))
+    by_phone: list[dict[str, Any]] = [
+        {"business": business, "phones": {"$in": list(numbers)}, "phone": {"$type": "string"}}
+        for business, numbers in phones.items()
+    ]
+    work.load(TIMELINE, {"_id": {"$in": entries}})
+    found = work.load(CUSTOMERS, {"$or": [*by_phone, {"_id": {"$in": nameless}}]})
+    return {(profile["business"], phone): profile["_id"] for profile in found for phone in profile["phones"]}
+
+
+def caller(work: UnitOfWork, callers: Callers, fact: CallFact) -> Document | None:
+    """The profile of a caller that `load_callers` found, or that this unit of work made."""
+    own_id = customer_id_of(fact.business, fact.phone, fact.call_sid)
+    return work.get(CUSTOMERS, callers.get((fact.business, fact.phone or ""), own_id))
+
+
+def searchable(profile: Document) -> Document:
+    """The profile with what it can be found by: words of the name, the number with and without its country."""
+    words = (profile["name"] or "").casefold().split()
+    numbers = [phone.removeprefix("+") for phone in profile["phones"]]
+    endings = [number[start:] for number in numbers for start in range(len(number) - 3)]
+    email = [profile["email"].casefold()] if profile["email"] else []
+    return {**profile, "search": sorted({*words, *endings, *email})}
+
+
+@dataclass(frozen=True)
+class Page:
+    """`total` is exact up to EXACT_TOTAL, beyond that it is EXACT_TOTAL and `total_is_floor`."""
+
+    items: list[Document]
+    next: str | None
+    total: int
+    total_is_floor: bool
+
+
+def find_customer(database: Database, business: str, query: Mapping[str, str]) -> Document | None:
+    """One customer of a business, by `_id` or `phones`."""
+    with translated_errors():
+        return database[CUSTOMERS].find_one(
+            {"business": business, **{k: {"$eq": v} for k, v in query.items()}}
+        )
+
+
+def list_customers(
+    database: Database,
+    business: str,
+    filters: Mapping[str, str],
+    words: list[str],
+    cursor: str | None,
+    limit: int,
+) -> Page:
+    """Customers with the latest activity first; `words` must each begin something that the profile is found by."""
+    query: dict[str, Any] = {
+        "business": business,
+        **{name: {"$eq": value} for name, value in filters.items()},
+    }
+    if words:
+        query["$and"] = [{"search": {"$gte": word, "$lt": word + "\uffff"}} for word in words]
+    with translated_errors():
+        total = database[CUSTOMERS].count_documents(query, limit=EXACT_TOTAL + 1)
+        items, following = _page(database, CUSTOMERS, query, "last_activity_at", cursor, limit)
+    return Page(items, following, min(total, EXACT_TOTAL), total > EXACT_TOTAL)
+
+
+def list_timeline(
+    database: Database, customer_id: str, kind: str | None, cursor: str | None, limit: int
+) -> tuple[list[Document], str | None]:
+    """A customer's history, newest first, and the cursor of what follows."""
+    query: dict[str, Any] = {"customer_id": customer_id}
+    if kind:
+        query["kind"] = {"$eq": kind}
+    with translated_errors():
+        return _page(database, TIMELINE, query, "at", cursor, limit)
+
+
+def _page(
+    database: Database, collection: str, query: dict[str, Any], order: str, cursor: str | None, limit: int
+) -> tuple[list[Document], str | None]:
+    """Keyset paging, newest first: stable under writes, as fast on the last page as on the first."""
+    if cursor:
+        at, after = _decode(cursor)
+        query = {"$and": [query, {"$or": [{order: {"$lt": at}}, {order: at, "_id": {"$lt": after}}]}]}
+    found = list(database[collection].find(query).sort([(order, -1), ("_id", -1)]).limit(limit + 1))
+    if len(found) <= limit:
+        return found, None
+    last = found[limit - 1]
+    return found[:limit], _encode(last[order], last["_id"])
+
+
+def _encode(at: datetime, document_id: str) -> str:
+    text = json.dumps([round(at.timestamp() * 1000), document_id])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str) -> tuple[datetime, str]:
+    try:
+        milliseconds, document_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        return datetime.fromtimestamp(milliseconds / 1000, UTC), str(document_id)
+    except (ValueError, TypeError, OverflowError, OSError) as error:
+        raise Invalid("The cursor is not one of ours.", errors={"cursor": ["Not valid."]}) from error

@@ -1,0 +1,65 @@
+"""Connections to the bus. One a thread, made after any fork; after any error thrown away, never mended."""
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from kombu import Connection
+
+from ringback.bus.embedded import Transport as EmbeddedTransport
+from ringback.bus.publisher import ConfirmedPublisher, EmbeddedPublisher, Publisher
+from ringback.bus.topology import Topology
+from ringback.clock import Clock, system_clock
+
+HEARTBEAT_SECONDS = 15
+CONNECT_SECONDS = 3
+EMBEDDED_SCHEMES = ("mongodb://", "mongodb+srv://")
+RABBITMQ_SCHEMES = ("amqp://", "amqps://", "pyamqp://")
+
+
+@dataclass(frozen=True)
+class Bus:
+    """Where the bus is and what must exist on it; opens nothing by itself."""
+
+    url: str = field(repr=False)
+    topology: Topology = field(default_factory=Topology)
+    clock: Clock = system_clock
+
+    @property
+    def embedded(self) -> bool:
+        return self.url.startswith(EMBEDDED_SCHEMES)
+
+    def connect(self, name: str) -> Any:
+        """An open kombu connection on which the topology has been declared; `name` shows at the broker."""
+        connection = self._connection(name)
+        try:
+            connection.connect()
+            with connection.channel() as channel:
+                self.topology.declare(channel)
+        except BaseException:
+            discard(connection)
+            raise
+        return connection
+
+    def publisher(self, connection: Any) -> Publisher:
+        if self.embedded:
+            return EmbeddedPublisher(connection)
+        return ConfirmedPublisher(connection)
+
+    def _connection(self, name: str) -> Connection:
+        if self.embedded:
+            options = {"url": self.url, "clock": self.clock}
+            return Connection(transport=EmbeddedTransport, transport_options=options)
+        properties = {"connection_name": name}
+        return Connection(
+            self.url,
+            heartbeat=HEARTBEAT_SECONDS,
+            connect_timeout=CONNECT_SECONDS,
+            transport_options={"client_properties": properties},
+        )
+
+
+def discard(connection: Any) -> None:
+    """Drop a connection whatever its state, without waiting for the other side's goodbye."""
+    with suppress(Exception):
+        connection.collect(socket_timeout=1)

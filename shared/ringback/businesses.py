@@ -1,0 +1,166 @@
+"""The businesses that an installation serves, as `businesses.toml` describes them."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from marshmallow import Schema, ValidationError, fields, post_load, validate
+from phonenumbers import SUPPORTED_REGIONS
+
+from ringback.phone import E164
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+PERIOD = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
+MINUTES_A_DAY = 24 * 60
+
+Hours = Mapping[str, tuple[tuple[int, int], ...]]
+
+
+@dataclass(frozen=True)
+class TextBack:
+    enabled: bool
+    delay_seconds: int
+    once_per_hours: int
+    open: str
+    closed: str
+
+
+@dataclass(frozen=True)
+class SegmentRules:
+    vip_appointments: int
+    inactive_months: int
+
+
+@dataclass(frozen=True)
+class Business:
+    """One business; `hours` are minutes since local midnight by weekday, None means always open."""
+
+    key: str
+    name: str
+    numbers: tuple[str, ...]
+    country: str
+    timezone: ZoneInfo
+    currency: str
+    forward_to: tuple[str, ...]
+    ring_seconds: int
+    voicemail: bool
+    review_url: str | None
+    hours: Hours | None
+    text_back: TextBack
+    segments: SegmentRules
+
+    def is_open(self, moment: datetime) -> bool:
+        if self.hours is None:
+            return True
+        local = moment.astimezone(self.timezone)
+        minute = local.hour * 60 + local.minute
+        return any(start <= minute < end for start, end in self.hours.get(WEEKDAYS[local.weekday()], ()))
+
+
+class Period(fields.String):
+    """`09:00-17:00` as minutes since midnight; `24:00` ends a day."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        match = PERIOD.fullmatch(super()._deserialize(value, attr, data, **kwargs))
+        if match is None:
+            raise ValidationError("Not a period like 09:00-17:00.")
+        from_hour, from_minute, to_hour, to_minute = map(int, match.groups())
+        start, end = from_hour * 60 + from_minute, to_hour * 60 + to_minute
+        if not start < end <= MINUTES_A_DAY:
+            raise ValidationError("Ends before it starts.")
+        return start, end
+
+
+class Zone(fields.String):
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        name = super()._deserialize(value, attr, data, **kwargs)
+        if name not in available_timezones():
+            raise ValidationError("Not a time zone of the IANA database.")
+        return ZoneInfo(name)
+
+
+class PhoneNumber(fields.String):
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        if not E164.fullmatch(text):
+            raise ValidationError("Not a number in E.164, like +15551230001.")
+        return text
+
+
+class TextBackSchema(Schema):
+    enabled = fields.Boolean(load_default=True)
+    delay_seconds = fields.Integer(load_default=60, validate=validate.Range(min=0, max=3600))
+    once_per_hours = fields.Integer(load_default=24, validate=validate.Range(min=1, max=24 * 30))
+    open = fields.String(
+        load_default="Hi, this is {business}. Sorry we missed your call! Reply here and we will get right back to you."
+    )
+    closed = fields.String(
+        load_default="Hi, this is {business}. We are closed right now and will call you when we open."
+    )
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> TextBack:
+        return TextBack(**data)
+
+
+class SegmentRulesSchema(Schema):
+    vip_appointments = fields.Integer(load_default=10, validate=validate.Range(min=1))
+    inactive_months = fields.Integer(load_default=6, validate=validate.Range(min=1))
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> SegmentRules:
+        return SegmentRules(**data)
+
+
+class BusinessSchema(Schema):
+    name = fields.String(required=True, validate=validate.Length(min=1, max=200))
+    numbers = fields.List(PhoneNumber(), required=True, validate=validate.Length(min=1))
+    country = fields.String(load_default="US", validate=validate.OneOf(sorted(SUPPORTED_REGIONS)))
+    timezone = Zone(required=True)
+    currency = fields.String(load_default="USD", validate=validate.Regexp(r"[A-Z]{3}\Z"))
+    forward_to = fields.List(PhoneNumber(), load_default=())
+    ring_seconds = fields.Integer(load_default=18, validate=validate.Range(min=5, max=600))
+    voicemail = fields.Boolean(load_default=True)
+    review_url = fields.Url(load_default=None, schemes={"http", "https"})
+    hours = fields.Dict(
+        fields.String(validate=validate.OneOf(WEEKDAYS)), fields.List(Period()), load_default=None
+    )
+    text_back = fields.Nested(TextBackSchema, load_default=lambda: TextBackSchema().load({}))
+    segments = fields.Nested(SegmentRulesSchema, load_default=lambda: SegmentRulesSchema().load({}))
+
+
+class BusinessesSchema(Schema):
+    businesses = fields.Dict(
+        fields.String(validate=validate.Regexp(KEY)),
+        fields.Nested(BusinessSchema),
+        required=True,
+        validate=validate.Length(min=1),
+    )
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> dict[str, dict[str, Business]]:
+        built = {key: _business(key, values) for key, values in data["businesses"].items()}
+        return {"businesses": built}
+
+
+def _business(key: str, values: Mapping[str, Any]) -> Business:
+    hours = values["hours"]
+    return Business(
+        key=key,
+        **{
+            **values,
+            "numbers": tuple(values["numbers"]),
+            "forward_to": tuple(values["forward_to"]),
+            "hours": None if hours is None else {day: tuple(periods) for day, periods in hours.items()},
+        },
+    )
+
+
+def duplicate_numbers(businesses: Iterable[Business]) -> list[str]:
+    counts = Counter(number for business in businesses for number in business.numbers)
+    return sorted(number for number, count in counts.items() if count > 1)

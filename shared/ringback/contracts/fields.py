@@ -1,0 +1,25 @@
+"""Field types that the events share."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, fields
+
+from ringback.clock import rfc3339
+
+
+class EventData(Schema):
+    """The `data` of an event; unknown fields are ignored, so that a newer producer breaks nobody."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+
+class Timestamp(fields.AwareDateTime):
+    """RFC 3339 UTC on the wire, an aware datetime in memory."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(format="iso", default_timezone=UTC, **kwargs)
+
+    def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else rfc3339(value)

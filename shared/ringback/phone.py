@@ -1,0 +1,102 @@
+"""Who is calling: caller IDs as Twilio sends them, and E.164.
+
+Numbers go through `phonenumbers` (Google's libphonenumber data). The pseudo-numbers of withheld caller IDs are
+words spelled on a keypad; Twilio lists them in its help article 223179988.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberType
+
+WITHHELD_WORDS = frozenset(
+    {"", "anonymous", "unknown", "restricted", "private", "unavailable", "blocked", "withheld"}
+)
+# ANONYMOUS, RESTRICTED (with its widely copied misprint), BLOCKED, UNKNOWN (likewise), UNAVAILABLE, "no caller
+# ID", PRIVATE. Some carriers put a 1 in front of the ten-digit ones.
+WITHHELD_DIGITS = frozenset(
+    {
+        "266696687",
+        "7378742833",
+        "17378742833",
+        "7378742883",
+        "17378742883",
+        "2562533",
+        "8656696",
+        "8566696",
+        "86282452253",
+        "464",
+        "7748283",
+    }
+)
+KIND_OF_TYPE = {
+    PhoneNumberType.MOBILE: "mobile",
+    PhoneNumberType.FIXED_LINE: "landline",
+    PhoneNumberType.FIXED_LINE_OR_MOBILE: "landline_or_mobile",
+    PhoneNumberType.TOLL_FREE: "toll_free",
+    PhoneNumberType.PREMIUM_RATE: "premium",
+    PhoneNumberType.SHARED_COST: "shared_cost",
+    PhoneNumberType.VOIP: "voip",
+    PhoneNumberType.PERSONAL_NUMBER: "personal",
+    PhoneNumberType.PAGER: "pager",
+    PhoneNumberType.UAN: "company",
+    PhoneNumberType.VOICEMAIL: "voicemail",
+}
+SHORT_CODE = re.compile(r"\+?\d{3,6}")
+E164 = re.compile(r"\+[1-9]\d{6,14}")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A caller ID understood.
+
+    `e164` is the number that identifies the caller, or None when the ID identifies nobody: kinds `withheld`,
+    `sip`, `client`, `short` and `malformed`. Kind `possible` is a well-formed number of no assigned range;
+    `valid` an assigned one of no known type.
+    """
+
+    kind: str
+    e164: str | None
+
+
+@lru_cache(maxsize=4096)
+def identify(raw: str, region: str) -> Caller:
+    """The caller behind a From as Twilio sent it; `region` (ISO 3166) reads numbers written nationally."""
+    text = raw.strip()
+    if _is_withheld(text):
+        return Caller("withheld", None)
+    if text.startswith(("sip:", "sips:")):
+        return Caller("sip", None)
+    if text.startswith("client:"):
+        return Caller("client", None)
+    if SHORT_CODE.fullmatch(text):
+        return Caller("short", None)
+    return _identify_number(text, region)
+
+
+def to_e164(text: str, region: str) -> str | None:
+    """A number in any usual writing as E.164, or None."""
+    return identify(text, region).e164
+
+
+def _is_withheld(text: str) -> bool:
+    name = text.lower().removeprefix("client:").removeprefix("sip:").partition("@")[0]
+    return name in WITHHELD_WORDS or text.removeprefix("+") in WITHHELD_DIGITS
+
+
+def _identify_number(text: str, region: str) -> Caller:
+    try:
+        number = phonenumbers.parse(text, region)
+    except NumberParseException:
+        return Caller("malformed", None)
+    if not phonenumbers.is_possible_number(number):
+        return Caller("malformed", None)
+    return Caller(_kind(number), phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def _kind(number: PhoneNumber) -> str:
+    if not phonenumbers.is_valid_number(number):
+        return "possible"
+    return KIND_OF_TYPE.get(phonenumbers.number_type(number), "valid")

@@ -1,0 +1,43 @@
+"""Secrets that a single-machine installation makes for itself, once, in its data folder."""
+
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ringback.settings import load_settings
+
+GENERATED: Mapping[str, Callable[[], str]] = {
+    "RINGBACK_SECRET_KEY": lambda: secrets.token_hex(32),
+    "TWILIO_ACCOUNT_SID": lambda: "AC" + secrets.token_hex(16),
+    "TWILIO_AUTH_TOKEN": lambda: secrets.token_hex(16),
+}
+
+
+def with_generated_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment plus what the data folder keeps for it; what is set by hand wins.
+
+    A secret is made on first use, readable by its owner only.
+    """
+    folder = load_settings(environ).data / "secrets"
+    merged = dict(environ)
+    for name, generate in GENERATED.items():
+        if not merged.get(name) and not merged.get(f"{name}_FILE"):
+            merged[name] = _kept(folder / name.lower(), generate)
+    return merged
+
+
+def _kept(path: Path, generate: Callable[[], str]) -> str:
+    """The secret in the file; of several processes that start at once one decides it."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(generate())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text().strip()

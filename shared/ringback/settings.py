@@ -1,0 +1,160 @@
+"""Settings out of the environment and `businesses.toml`; every problem is named in one message.
+
+`X_FILE` reads the value of `X` from a file (Docker and Kubernetes secrets).
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+
+from ringback.businesses import Business, BusinessesSchema, duplicate_numbers
+from ringback.errors import InvalidSettings
+
+DEFAULT_PORT = 8080
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a process was told. `twilio_auth_tokens` are tried in turn, so that a token can be rotated."""
+
+    mongo_url: str | None
+    bus_url: str | None
+    port: int
+    data: Path
+    public_url: str
+    secret_key: str | None = field(repr=False)
+    twilio_account_sid: str | None
+    twilio_auth_tokens: tuple[str, ...] = field(repr=False)
+    twilio_api_base_url: str | None
+    businesses: Mapping[str, Business]
+
+    def business_of(self, number: str) -> Business | None:
+        """The business that owns a dialled number (E.164)."""
+        return self._by_number.get(number)
+
+    @cached_property
+    def _by_number(self) -> Mapping[str, Business]:
+        return {number: business for business in self.businesses.values() for number in business.numbers}
+
+
+class WebAddress(fields.String):
+    """An http(s) address without a trailing slash, query or fragment."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        parts = urlsplit(text)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValidationError("Not an http(s) address.")
+        return text.rstrip("/")
+
+
+class CommaSeparated(fields.Field[tuple[str, ...]]):
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
+        return tuple(part.strip() for part in str(value).split(",") if part.strip())
+
+
+class EnvironmentSchema(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+    mongo_url = fields.String(data_key="RINGBACK_MONGO_URL", load_default=None)
+    bus_url = fields.String(data_key="RINGBACK_BUS_URL", load_default=None)
+    port = fields.Integer(
+        data_key="RINGBACK_PORT", load_default=DEFAULT_PORT, validate=validate.Range(min=1, max=65535)
+    )
+    data = fields.String(data_key="RINGBACK_DATA", load_default="./var")
+    public_url = WebAddress(data_key="RINGBACK_PUBLIC_URL", load_default=None)
+    config = fields.String(data_key="RINGBACK_CONFIG", load_default=None)
+    secret_key = fields.String(
+        data_key="RINGBACK_SECRET_KEY", load_default=None, validate=validate.Length(min=32)
+    )
+    account_sid = fields.String(data_key="TWILIO_ACCOUNT_SID", load_default=None)
+    auth_tokens = CommaSeparated(data_key="TWILIO_AUTH_TOKEN", load_default=())
+    api_base_url = WebAddress(data_key="TWILIO_API_BASE_URL", load_default=None)
+
+
+def load_settings(environ: Mapping[str, str], *, require: tuple[str, ...] = ()) -> Settings:
+    """Settings from `environ`; `require` names the variables that this program cannot do without.
+
+    Raises InvalidSettings with every missing and malformed setting in one message.
+    """
+    problems: dict[str, list[str]] = {}
+    values = _load_environment(_with_secret_files(environ, problems), require, problems)
+    businesses = _load_businesses(values.pop("config", None), problems)
+    if problems:
+        raise InvalidSettings(_message(problems))
+    return Settings(
+        mongo_url=values["mongo_url"],
+        bus_url=values["bus_url"],
+        port=values["port"],
+        data=Path(values["data"]),
+        public_url=values["public_url"] or f"http://127.0.0.1:{values['port']}",
+        secret_key=values["secret_key"],
+        twilio_account_sid=values["account_sid"],
+        twilio_auth_tokens=values["auth_tokens"],
+        twilio_api_base_url=values["api_base_url"],
+        businesses=MappingProxyType(businesses),
+    )
+
+
+def _with_secret_files(environ: Mapping[str, str], problems: dict[str, list[str]]) -> dict[str, str]:
+    merged = {name: value for name, value in environ.items() if value}
+    for known in EnvironmentSchema().fields.values():
+        name = str(known.data_key)
+        path = merged.get(f"{name}_FILE")
+        if path is None:
+            continue
+        try:
+            merged[name] = Path(path).read_text().strip()
+        except OSError as error:
+            problems[f"{name}_FILE"] = [f"Cannot be read: {error.strerror}."]
+    return merged
+
+
+def _load_environment(
+    environ: Mapping[str, str], require: tuple[str, ...], problems: dict[str, list[str]]
+) -> dict[str, Any]:
+    for name in require:
+        if name not in environ:
+            problems[name] = ["Missing."]
+    try:
+        return dict(EnvironmentSchema().load(environ))
+    except ValidationError as error:
+        problems.update({str(name): list(messages) for name, messages in error.normalized_messages().items()})
+        return dict(error.valid_data) if isinstance(error.valid_data, dict) else {}
+
+
+def _load_businesses(path: str | None, problems: dict[str, list[str]]) -> dict[str, Business]:
+    try:
+        text = Path(path).read_text() if path else sample_config()
+        loaded: dict[str, Business] = BusinessesSchema().load(tomllib.loads(text))["businesses"]
+    except OSError as error:
+        problems["RINGBACK_CONFIG"] = [f"Cannot be read: {error.strerror}."]
+    except tomllib.TOMLDecodeError as error:
+        problems["RINGBACK_CONFIG"] = [f"Not TOML: {error}."]
+    except ValidationError as error:
+        problems["RINGBACK_CONFIG"] = [str(error.normalized_messages())]
+    else:
+        shared = duplicate_numbers(loaded.values())
+        if shared:
+            problems["RINGBACK_CONFIG"] = [f"A number belongs to one business only: {', '.join(shared)}."]
+        return loaded
+    return {}
+
+
+def sample_config() -> str:
+    """The businesses.toml that is used when none is given: one business, `demo`."""
+    return files("ringback").joinpath("sample_businesses.toml").read_text()
+
+
+def _message(problems: Mapping[str, list[str]]) -> str:
+    lines = [f"  {name}: {' '.join(messages)}" for name, messages in sorted(problems.items())]
+    return "These settings are missing or malformed:\n" + "\n".join(lines)

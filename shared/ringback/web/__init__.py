@@ -1,0 +1,1 @@
+"""The HTTP side that services share: app factory, problems, access, health."""

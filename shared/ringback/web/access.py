@@ -1,0 +1,84 @@
+"""Who may call what: bearer tokens, and one table of routes and roles per service. The rest is denied.
+
+Tokens are JWTs (RFC 7519) signed with HS256 and RINGBACK_SECRET_KEY; claims `sub business role exp`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import jwt
+from flask import Flask, g, request
+
+from ringback.errors import Forbidden, Unauthenticated
+
+ALGORITHM = "HS256"
+ROLES = ("owner", "staff", "service")
+EVERY_ROLE = frozenset(ROLES)
+PUBLIC: frozenset[str] = frozenset({"*"})
+
+Access = Mapping[str, frozenset[str]]
+"""Endpoint → the roles that may call it; PUBLIC needs no token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    subject: str
+    business: str
+    role: str
+
+
+def make_token(secret: str, principal: Principal, now: datetime, lifetime: timedelta) -> str:
+    claims = {
+        "sub": principal.subject,
+        "business": principal.business,
+        "role": principal.role,
+        "exp": now + lifetime,
+    }
+    return jwt.encode(claims, secret, algorithm=ALGORITHM)
+
+
+def read_token(secret: str, token: str) -> Principal:
+    """Raises Unauthenticated; never says which check failed."""
+    try:
+        claims = jwt.decode(
+            token, secret, algorithms=[ALGORITHM], options={"require": ["exp", "sub", "business", "role"]}
+        )
+    except jwt.InvalidTokenError as error:
+        raise Unauthenticated("The token is not valid.", code="invalid_token") from error
+    business, role = claims["business"], claims["role"]
+    if not isinstance(business, str) or role not in ROLES:
+        raise Unauthenticated("The token is not valid.", code="invalid_token")
+    return Principal(claims["sub"], business, role)
+
+
+def principal() -> Principal:
+    """Who calls; only on routes that are not PUBLIC."""
+    caller: Principal = g.principal
+    return caller
+
+
+def guard(app: Flask, access: Access, secret: str) -> None:
+    """Check every request against the table.
+
+    Raises LookupError when a route is missing in it: a route that nobody thought about is not served.
+    """
+    endpoints = {rule.endpoint for rule in app.url_map.iter_rules()}
+    missing = endpoints - set(access)
+    if missing:
+        raise LookupError(f"No access rule for {sorted(missing)}.")
+
+    @app.before_request
+    def check() -> None:
+        if request.endpoint is None or access[request.endpoint] is PUBLIC:
+            return
+        g.principal = read_token(secret, _bearer())
+        if g.principal.role not in access[request.endpoint]:
+            raise Forbidden("Your role may not do this.")
+
+
+def _bearer() -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated("Sign in first: a bearer token is needed.")
+    return token.strip()

@@ -1,0 +1,85 @@
+"""The app factory: request ids, problems, health, access. Nothing is opened by making an app."""
+
+import re
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+
+import structlog
+from flask import Blueprint, Flask, Response, g, jsonify, request
+
+from ringback.errors import RingbackError
+from ringback.web import problems
+from ringback.web.access import PUBLIC, Access, guard
+
+Check = Callable[[], object]
+"""Readiness: raises a RingbackError when the service cannot do its work."""
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+HEALTH_ACCESS: Access = {"health.healthz": PUBLIC, "health.readyz": PUBLIC}
+
+
+def create_web(
+    name: str,
+    *,
+    blueprints: Iterable[Blueprint],
+    access: Access,
+    secret_key: str,
+    checks: Mapping[str, Check],
+    max_body: int = 64 * 1024,
+    in_other_words: problems.Rephrase | None = None,
+) -> Flask:
+    """A service's app; `access` lists every endpoint of `blueprints`, what it does not list cannot be served.
+
+    `in_other_words` may answer an error otherwise than as a problem.
+    """
+    app = Flask(name, static_folder=None)
+    app.config.update(MAX_CONTENT_LENGTH=max_body, MAX_FORM_PARTS=1000)
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
+    problems.register(app, in_other_words)
+    app.before_request(_begin)
+    app.after_request(_finish)
+    app.url_map.strict_slashes = False
+    for blueprint in (_health(checks), *blueprints):
+        app.register_blueprint(blueprint)
+    guard(app, {**HEALTH_ACCESS, **access}, secret_key)
+    return app
+
+
+def _begin() -> None:
+    given = request.headers.get("X-Request-Id", "")
+    g.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+
+def _finish(response: Response) -> Response:
+    response.headers["X-Request-Id"] = g.request_id
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _health(checks: Mapping[str, Check]) -> Blueprint:
+    health = Blueprint("health", __name__)
+
+    @health.get("/healthz")
+    def healthz() -> Response:
+        """Alive: answers while the process can answer at all, whatever it depends on."""
+        return jsonify(status="ok")
+
+    @health.get("/readyz")
+    def readyz() -> tuple[Response, int]:
+        """Ready: every check passes; 503 names those that do not."""
+        results = {name: _result(check) for name, check in checks.items()}
+        ready = all(result == "ok" for result in results.values())
+        return jsonify(status="ok" if ready else "unavailable", checks=results), 200 if ready else 503
+
+    return health
+
+
+def _result(check: Check) -> str:
+    try:
+        check()
+    except RingbackError as error:
+        return error.code
+    return "ok"

@@ -1,0 +1,97 @@
+"""Errors over HTTP: `application/problem+json` (RFC 9457) with a stable `code`, never a stack trace."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from flask import Flask, Response, g, json
+from werkzeug.exceptions import HTTPException
+
+from ringback.errors import (
+    BusUnavailable,
+    ConcurrentUpdate,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    RingbackError,
+    StoreUnavailable,
+    Unauthenticated,
+)
+
+STATUS: tuple[tuple[type[RingbackError], HTTPStatus], ...] = (
+    (Invalid, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (Unauthenticated, HTTPStatus.UNAUTHORIZED),
+    (Forbidden, HTTPStatus.FORBIDDEN),
+    (NotFound, HTTPStatus.NOT_FOUND),
+    (Conflict, HTTPStatus.CONFLICT),
+    (ConcurrentUpdate, HTTPStatus.CONFLICT),
+    (StoreUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
+    (BusUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
+    (RingbackError, HTTPStatus.INTERNAL_SERVER_ERROR),
+)
+
+Rephrase = Callable[[Exception], Response | None]
+
+log = structlog.get_logger(__name__)
+
+
+def status_of(error: RingbackError) -> HTTPStatus:
+    return next(status for kind, status in STATUS if isinstance(error, kind))
+
+
+def problem(status: HTTPStatus, code: str, detail: str, **members: Any) -> Response:
+    document = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "code": code,
+        "detail": detail,
+        "request_id": g.get("request_id"),
+        **members,
+    }
+    return Response(json.dumps(document), status, content_type="application/problem+json")
+
+
+def problem_of(error: RingbackError) -> Response:
+    status = status_of(error)
+    members = {"errors": error.errors} if isinstance(error, Invalid) and error.errors else {}
+    response = problem(status, error.code, error.message, **members)
+    if status is HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers["Retry-After"] = "5"
+    return response
+
+
+def http_problem(error: HTTPException) -> Response:
+    status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
+    response = problem(status, status.name.lower(), status.description or status.phrase)
+    allowed = getattr(error, "valid_methods", None)
+    if allowed:
+        response.headers["Allow"] = ", ".join(sorted(allowed))
+    return response
+
+
+def unexpected_problem(error: Exception) -> Response:
+    log.error("request.failed", error=type(error).__name__, exc_info=error)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.")
+
+
+def register(app: Flask, rephrase: Rephrase | None = None) -> None:
+    """Answer every error of the app as a problem, or as `rephrase` has it."""
+
+    def answer(error: Exception) -> Response:
+        said = rephrase(error) if rephrase else None
+        return said or _as_problem(error)
+
+    app.register_error_handler(Exception, answer)
+
+
+def _as_problem(error: Exception) -> Response:
+    if isinstance(error, RingbackError):
+        return problem_of(error)
+    if isinstance(error, HTTPException):
+        return http_problem(error)
+    return unexpected_problem(error)
