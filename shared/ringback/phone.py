@@ -44,6 +44,8 @@ KIND_OF_TYPE = {
     PhoneNumberType.UAN: "company",
     PhoneNumberType.VOICEMAIL: "voicemail",
 }
+# Kinds of caller IDs that identify nobody: many people share them, or they are no telephone number.
+NAMELESS_KINDS = frozenset({"withheld", "sip", "client", "short", "malformed"})
 SHORT_CODE = re.compile(r"\+?\d{3,6}")
 E164 = re.compile(r"\+[1-9]\d{6,14}")
 
@@ -52,8 +54,7 @@ E164 = re.compile(r"\+[1-9]\d{6,14}")
 class Caller:
     """A caller ID understood.
 
-    `e164` is the number that identifies the caller, or None when the ID identifies nobody: kinds `withheld`,
-    `sip`, `client`, `short` and `malformed`. Kind `possible` is a well-formed number of no assigned range;
+    `e164` is the number that identifies the caller, None for NAMELESS_KINDS. Kind `possible` is a well-formed number of no assigned range;
     `valid` an assigned one of no known type.
     """
 

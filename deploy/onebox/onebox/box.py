@@ -1,8 +1,6 @@
 """The box: embedded MongoDB, every service's web app and worker, one HTTP server, one clean end."""
 
-import threading
 from dataclasses import dataclass, replace
-from typing import Any
 
 import call_ingest.app
 import call_ingest.store
@@ -11,7 +9,6 @@ import customer.app
 import customer.store
 import customer.worker
 import structlog
-import waitress
 from flask import Flask
 from ringback.bus.connection import Bus, discard
 from ringback.bus.embedded import release_leases
@@ -27,11 +24,10 @@ from ringback.worker.runtime import Worker
 from onebox.embedded_mongo import EmbeddedMongo
 from onebox.engine import locate
 from onebox.gateway import Gateway
+from onebox.http_server import HttpServer
 
 # One process, one data folder: whatever lease the box held before a crash is its own.
 HOLDER = "onebox"
-HTTP_THREADS = 16
-BACKLOG = 1024
 
 log = structlog.get_logger(__name__)
 
@@ -62,8 +58,7 @@ class Box:
         self._mongo: EmbeddedMongo | None = None
         self._databases: list[Database] = []
         self._worker: Worker | None = None
-        self._server: Any = None
-        self._server_thread: threading.Thread | None = None
+        self._server: HttpServer | None = None
 
     def start(self) -> None:
         """Ready when this returns: webhooks are accepted and events flow."""
@@ -76,14 +71,13 @@ class Box:
             loops += member.loops(self.settings, database, bus, system_clock, HOLDER)
         self._worker = Worker(loops)
         self._worker.start()
-        self._serve(Gateway(self._own_app(), apps[0], apps))
+        self._server = HttpServer(Gateway(self._own_app(), apps[0], apps), self.settings.port)
+        self._server.start()
 
     def stop(self) -> None:
         """Stop listening, finish what is in hand, then stop MongoDB."""
         if self._server is not None:
-            self._server.close()
-        if self._server_thread is not None:
-            self._server_thread.join(10)
+            self._server.stop()
         if self._worker is not None and not self._worker.stop():
             log.error("box.worker_stop_timed_out")
         for database in self._databases:
@@ -125,20 +119,6 @@ class Box:
     def _check_worker(self) -> None:
         if self._worker is None or not self._worker.alive():
             raise Transient("A loop of the worker is stuck.", code="worker_stuck")
-
-    def _serve(self, gateway: Gateway) -> None:
-        self._server = waitress.create_server(
-            gateway,
-            host="127.0.0.1",
-            port=self.settings.port,
-            threads=HTTP_THREADS,
-            backlog=BACKLOG,
-            ident=None,
-            clear_untrusted_proxy_headers=True,
-            max_request_body_size=1 << 20,
-        )
-        self._server_thread = threading.Thread(target=self._server.run, name="http", daemon=True)
-        self._server_thread.start()
 
 
 def required_settings() -> tuple[str, ...]:

@@ -7,9 +7,10 @@ from ringback.store.database import Database
 from ringback.web.app import create_web
 
 from call_ingest.handlers import Reception
-from call_ingest.journal import Journal, insert_into
+from call_ingest.journal import Journal
 from call_ingest.routes import ACCESS, answer_in_twiml, twilio_blueprint
 from call_ingest.signature import SignatureCheck
+from call_ingest.store import RAW_REQUESTS, insert_into
 
 NAME = "call-ingest"
 REQUIRED = ("RINGBACK_SECRET_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
@@ -19,7 +20,7 @@ def create_app(settings: Settings, database: Database, clock: Clock) -> Flask:
     """`settings` loaded with REQUIRED."""
     assert settings.secret_key is not None
     assert settings.twilio_account_sid is not None
-    reception = Reception(settings, Journal(insert_into(database), database.signal("raw_requests")), clock)
+    reception = Reception(settings, Journal(insert_into(database), database.signal(RAW_REQUESTS)), clock)
     signature = SignatureCheck(settings.public_url, settings.twilio_account_sid, settings.twilio_auth_tokens)
     return create_web(
         NAME,

@@ -27,6 +27,10 @@ DIAL_OUTCOMES: Mapping[str, str | None] = {
 }
 
 
+Identify = Callable[[str], tuple[str, str]]
+"""A caller ID as Twilio sent it → its kind, and E.164 or the ID itself when it identifies nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Webhook:
     """A stored raw request. `kind` is the route's (`voice dial status recording`); `rang` whether the answer to
@@ -61,9 +65,9 @@ class Conclusion:
 
 
 def conclude(
-    call_sid: str, webhooks: Iterable[Webhook], identify: Callable[[str], str], now: datetime
+    call_sid: str, webhooks: Iterable[Webhook], identify: Identify, now: datetime
 ) -> Conclusion:
-    """What a call's webhooks say by `now`; `identify` names the kind of a caller ID.
+    """What a call's webhooks say by `now`.
 
     Nothing is told before the first webhook of the call is there or was waited for: it knows the caller best.
     """
@@ -116,7 +120,7 @@ def _of_dial(known: "_Known", dial: Webhook) -> Fact:
 class _Known:
     """A call's webhooks, oldest first, asked for what they say."""
 
-    def __init__(self, call_sid: str, webhooks: list[Webhook], identify: Callable[[str], str]) -> None:
+    def __init__(self, call_sid: str, webhooks: list[Webhook], identify: Identify) -> None:
         self._call_sid = call_sid
         self._webhooks = webhooks
         self._identify = identify
@@ -182,12 +186,12 @@ class _Known:
         return Fact("call.recorded", webhook.received_at, data, cause=(sid,))
 
     def _base(self, at: datetime) -> dict[str, Any]:
-        caller = self._first("From", "Caller")
+        kind, caller = self._identify(self._first("From", "Caller"))
         return {
             "call_sid": self._call_sid,
             "caller": caller,
             "called": self._first("To", "Called"),
-            "caller_kind": self._identify(caller),
+            "caller_kind": kind,
             "caller_name": self._first("CallerName") or None,
             "at": at,
         }

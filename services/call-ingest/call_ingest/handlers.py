@@ -1,7 +1,7 @@
 """Use cases: accept a webhook and answer it; fold stored webhooks into events."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,8 +15,8 @@ from ringback.store.mongo import Document
 from ringback.store.unit_of_work import UnitOfWork
 
 from call_ingest import store, twiml
-from call_ingest.domain import Conclusion, Fact, Webhook, conclude
-from call_ingest.journal import RAW_REQUESTS, Accepted, Journal, first_values
+from call_ingest.domain import Conclusion, Fact, Identify, Webhook, conclude
+from call_ingest.journal import Accepted, Journal, first_values
 
 ANSWERED = frozenset({"completed", "answered"})
 
@@ -84,7 +84,7 @@ class Folding:
 
     def fold(self, work: UnitOfWork, call_sids: Sequence[str], now: datetime) -> None:
         """Conclude these calls from all that is stored of them, and tell what was not told yet."""
-        requests = work.load(RAW_REQUESTS, {"call_sid": {"$in": list(call_sids)}})
+        requests = work.load(store.RAW_REQUESTS, {"call_sid": {"$in": list(call_sids)}})
         work.load(store.CALLS, {"_id": {"$in": list(call_sids)}})
         for call_sid, webhooks in _by_call(requests).items():
             self._fold_call(work, call_sid, webhooks, now)
@@ -94,7 +94,7 @@ class Folding:
         business = self._business(requests)
         if business is None:
             return
-        conclusion = conclude(call_sid, map(_webhook, requests), _kind_of_caller(business), now)
+        conclusion = conclude(call_sid, map(_webhook, requests), _identify_in(business), now)
         call = work.get(store.CALLS, call_sid)
         told = set(call["told"]) if call else set()
         for fact in conclusion.facts:
@@ -121,8 +121,12 @@ def _webhook(request: Document) -> Webhook:
     return Webhook(request["kind"], request["received_at"], params, request["rang"], request["voicemail"])
 
 
-def _kind_of_caller(business: Business) -> Callable[[str], str]:
-    return lambda caller: identify(caller, business.country).kind
+def _identify_in(business: Business) -> Identify:
+    def identified(raw: str) -> tuple[str, str]:
+        caller = identify(raw, business.country)
+        return caller.kind, caller.e164 or raw
+
+    return identified
 
 
 def _event(business: str, call_sid: str, fact: Fact) -> Event:

@@ -6,19 +6,17 @@ commit). A request is identified by its content, so a repeated one is the one th
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from pymongo.errors import BulkWriteError
-from ringback.store.database import Database
-from ringback.store.mongo import DUPLICATE_KEY, Document, translated_errors
 
-RAW_REQUESTS = "raw_requests"
 GROUP = 500
 
 Params = Sequence[tuple[str, str]]
+Document = dict[str, Any]
 Insert = Callable[[Sequence[Document]], None]
 
 
@@ -94,23 +92,3 @@ class Journal:
         except Exception as error:
             return error
         return None
-
-
-def insert_into(database: Database) -> Insert:
-    """The insert of a journal in MongoDB; what is there already counts as inserted."""
-
-    def insert(documents: Sequence[Document]) -> None:
-        unique = {document["_id"]: document for document in documents}
-        with translated_errors():
-            try:
-                database[RAW_REQUESTS].insert_many(list(unique.values()), ordered=False)
-            except BulkWriteError as error:
-                if not _only_duplicates(error.details):
-                    raise
-
-    return insert
-
-
-def _only_duplicates(details: Mapping[str, Any]) -> bool:
-    failures = details.get("writeErrors", [])
-    return not details.get("writeConcernErrors") and all(f["code"] == DUPLICATE_KEY for f in failures)

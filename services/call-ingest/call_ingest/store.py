@@ -5,18 +5,21 @@ None, received_at, rang, voicemail, pending: True until it was folded}.
 `calls`: what was concluded: {_id: CallSid, business, started_at, outcome, reason, due_at, told: [event ids]}.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from pymongo import ASCENDING, IndexModel, UpdateMany
+from pymongo.errors import BulkWriteError
 from ringback.businesses import Business
 from ringback.store.database import Database, Indexes
-from ringback.store.mongo import Document, translated_errors
+from ringback.store.mongo import DUPLICATE_KEY, Document, translated_errors
 from ringback.store.unit_of_work import UnitOfWork
 
-from call_ingest.journal import RAW_REQUESTS, Accepted, request_id
+from call_ingest.journal import Accepted, Insert, request_id
 
 CALLS = "calls"
+RAW_REQUESTS = "raw_requests"
 INDEXES: Indexes = {
     RAW_REQUESTS: [
         IndexModel(
@@ -46,6 +49,26 @@ def raw_request(
         "voicemail": voicemail,
         "pending": bool(call_sid),
     }
+
+
+def insert_into(database: Database) -> Insert:
+    """The insert of a journal in MongoDB; what is there already counts as inserted."""
+
+    def insert(documents: Sequence[Document]) -> None:
+        unique = {document["_id"]: document for document in documents}
+        with translated_errors():
+            try:
+                database[RAW_REQUESTS].insert_many(list(unique.values()), ordered=False)
+            except BulkWriteError as error:
+                if not _only_duplicates(error.details):
+                    raise
+
+    return insert
+
+
+def _only_duplicates(details: Mapping[str, Any]) -> bool:
+    failures = details.get("writeErrors", [])
+    return not details.get("writeConcernErrors") and all(f["code"] == DUPLICATE_KEY for f in failures)
 
 
 def pending_calls(database: Database, limit: int) -> list[str]:

@@ -17,8 +17,7 @@ from ringback.worker.runtime import Loop
 from call_ingest import store
 from call_ingest.app import NAME, REQUIRED
 from call_ingest.handlers import Folding
-from call_ingest.journal import RAW_REQUESTS
-from call_ingest.store import INDEXES
+from call_ingest.store import INDEXES, RAW_REQUESTS
 
 BATCH = 200
 IDLE_SECONDS = 0.02

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ringback.businesses import Business
 from ringback.contracts.envelope import Event, new_event
 from ringback.errors import Permanent
-from ringback.phone import to_e164
+from ringback.phone import NAMELESS_KINDS
 from ringback.store.unit_of_work import UnitOfWork
 
 from customer import store
@@ -29,14 +29,13 @@ class RecordCalls:
             self._record(work, callers, event, fact)
 
     def _fact(self, event: Event) -> CallFact:
-        business = self.businesses.get(event.business)
-        if business is None:
+        if event.business not in self.businesses:
             raise Permanent("The event's business is not configured here.", code="unknown_business")
         data = event.data
         return CallFact(
             business=event.business,
             call_sid=data["call_sid"],
-            phone=to_e164(data["caller"], business.country),
+            phone=None if data["caller_kind"] in NAMELESS_KINDS else data["caller"],
             phone_kind=data["caller_kind"],
             name=data["caller_name"],
             at=data["at"],

@@ -8,6 +8,7 @@ from ringback.bus.message import Delivery, Message
 from ringback.bus.topology import RETRY_SECONDS, dead_queue, parked_queue, retry_queue
 from ringback.errors import Permanent, RingbackError, Transient, UnknownVersion, describe, error_name
 
+HEADER_PREFIX = "ringback-"
 ATTEMPT_HEADER = "ringback-attempt"
 REASON_HEADER = "ringback-reason"
 ERROR_HEADER = "ringback-error"
@@ -68,7 +69,8 @@ def _retry(service: str, delivery: Delivery, error: Exception, attempt: int, sec
 def _forward(
     delivery: Delivery, queue: str, error: Exception, attempt: int, expires_ms: int | None = None
 ) -> Message:
-    headers = dict(delivery.headers) | {
+    ours = {name: str(value) for name, value in delivery.headers.items() if name.startswith(HEADER_PREFIX)}
+    headers = ours | {
         ATTEMPT_HEADER: str(attempt),
         REASON_HEADER: error_name(error),
         ERROR_HEADER: describe(error),

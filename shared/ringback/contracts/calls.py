@@ -12,6 +12,8 @@ MISSED_REASONS = ("no-answer", "busy", "failed", "canceled", "abandoned", "close
 
 
 class _OfCall(EventData):
+    """`caller` is E.164 when the caller ID identifies somebody (see `phone.NAMELESS_KINDS`), else as it came."""
+
     call_sid = fields.String(required=True)
     caller = fields.String(required=True, data_key="from")
     called = fields.String(required=True, data_key="to")

@@ -1,24 +1,22 @@
 """The relay: outbox → bus. A row is removed only when its event was confirmed; a crash in between repeats it."""
 
-from datetime import timedelta
 from typing import Any
 
 import structlog
-from pymongo import ASCENDING, UpdateOne
 
 from ringback.bus.connection import Bus, discard
 from ringback.bus.message import Message
 from ringback.bus.publisher import Publisher
 from ringback.clock import Clock
 from ringback.contracts.catalogue import EVENT_TYPES
+from ringback.store import outbox
 from ringback.store.database import OUTBOX, Database
 from ringback.store.lease import Lease
-from ringback.store.mongo import Document, translated_errors
+from ringback.store.mongo import Document
 
 BATCH = 500
 IDLE_SECONDS = 0.05
 STANDBY_SECONDS = 1.0
-UNROUTABLE_SECONDS = (5, 30, 120, 600)
 
 log = structlog.get_logger(__name__)
 
@@ -46,16 +44,15 @@ class Relay:
         self._publisher: Publisher | None = None
 
     def step(self) -> float:
+        self._heartbeat()
         if not self._lease.held():
             return STANDBY_SECONDS
-        if self._connection is not None and self._connection.supports_heartbeats:
-            self._connection.heartbeat_check(rate=4)
-        rows = self._due_rows()
+        rows = outbox.due_rows(self._database, self._clock(), BATCH)
         if not rows:
             return self._idle
         unroutable = self._connected().publish([_message(row) for row in rows])
         self._settle(rows, unroutable)
-        return 0.0 if len(rows) == BATCH else self._idle
+        return 0.0
 
     def reset(self) -> None:
         if self._connection is not None:
@@ -66,30 +63,22 @@ class Relay:
         self.reset()
         self._lease.release()
 
+    def _heartbeat(self) -> None:
+        if self._connection is not None and self._connection.supports_heartbeats:
+            self._connection.heartbeat_check(rate=4)
+
     def _connected(self) -> Publisher:
         if self._publisher is None:
             self._connection = self._bus.connect(self.name)
             self._publisher = self._bus.publisher(self._connection)
         return self._publisher
 
-    def _due_rows(self) -> list[Document]:
-        with translated_errors():
-            due = self._database[OUTBOX].find({"due": {"$lte": self._clock()}})
-            return list(due.sort([("due", ASCENDING), ("_id", ASCENDING)]).limit(BATCH))
-
     def _settle(self, rows: list[Document], unroutable: set[str]) -> None:
-        published = [row["_id"] for row in rows if row["_id"] not in unroutable]
-        postponed = [self._postponement(row) for row in rows if row["_id"] in unroutable]
-        with translated_errors():
-            self._database[OUTBOX].delete_many({"_id": {"$in": published}})
-            if postponed:
-                self._database[OUTBOX].bulk_write(postponed)
-
-    def _postponement(self, row: Document) -> UpdateOne:
-        seconds = UNROUTABLE_SECONDS[min(row["attempts"], len(UNROUTABLE_SECONDS) - 1)]
-        log.error("relay.unroutable", event_type=row["type"], event_id=row["_id"], again_in_seconds=seconds)
-        change = {"$set": {"due": self._clock() + timedelta(seconds=seconds)}, "$inc": {"attempts": 1}}
-        return UpdateOne({"_id": row["_id"]}, change)
+        outbox.forget(self._database, [row for row in rows if row["_id"] not in unroutable])
+        left = [row for row in rows if row["_id"] in unroutable]
+        if left:
+            log.error("relay.unroutable", service=self.name, types=sorted({row["type"] for row in left}))
+            outbox.postpone(self._database, left, self._clock())
 
 
 def _message(row: Document) -> Message:

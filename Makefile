@@ -1,0 +1,69 @@
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+DISTRIBUTIONS := shared services/call-ingest services/customer deploy/onebox
+COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	$(foreach name,shared call-ingest customer,--no-emit-package ringback-$(name)) \
+	$(DISTRIBUTIONS:%=%/pyproject.toml) requirements/build.in
+
+.PHONY: help setup run test test-fast lint format lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.engine ## Make .venv with everything Ringback needs to run; again only what changed
+
+run: setup ## Run all of Ringback on this machine
+	@exec $(BIN)/ringback up
+
+test: $(VENV)/.dev setup broker lint ## Everything: lint, then all tests on a real MongoDB and RabbitMQ
+	$(BIN)/pytest
+
+test-fast: $(VENV)/.dev ## Tests that need no server (a few seconds)
+	$(BIN)/pytest tests/unit $(wildcard tests/contract)
+
+lint: $(VENV)/.dev ## Style, types and the rules of who may import whom
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## Mend style where a machine can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: $(VENV)/.dev ## Pin the newest versions, with hashes, in requirements/
+	$(COMPILE) --output-file requirements/runtime.txt
+	$(COMPILE) requirements/dev.in --constraint requirements/runtime.txt --output-file requirements/dev.txt
+
+clean: ## Remove what make made; data in var/ stays
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: each is newer than what it was made from.
+
+$(BIN)/python:
+	@scripts/make-venv "$(PYTHON)" $(VENV)
+
+$(VENV)/.runtime: requirements/runtime.txt $(DISTRIBUTIONS:%=%/pyproject.toml) | $(BIN)/python
+	$(PIP) install --require-hashes --requirement requirements/runtime.txt
+	$(PIP) install --no-deps --no-build-isolation $(DISTRIBUTIONS:%=--editable %)
+	@touch $@
+
+$(VENV)/.engine: $(VENV)/.runtime requirements/engine.txt
+	@$(BIN)/python -m onebox.fetch_engine requirements/engine.txt
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
+	$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+.PHONY: broker
+broker:
+	@scripts/ensure-broker

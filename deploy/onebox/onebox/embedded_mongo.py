@@ -1,0 +1,288 @@
+"""A private MongoDB in a data folder: one process, a replica set of one, gone when its parent is gone."""
+
+import fcntl
+import os
+import random
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from pymongo import MongoClient
+from pymongo.errors import AutoReconnect, OperationFailure
+
+from onebox.child import die_with_parent
+from onebox.engine import Engine, EngineError
+
+REPLICA_SET = "ringback"
+LOCK_WAIT_SECONDS = 15.0
+READY_WAIT_SECONDS = 60.0
+STOP_WAIT_SECONDS = 30.0
+ADDRESS_IN_USE_EXIT = 48
+ALREADY_INITIALIZED = 23
+
+
+class EmbeddedMongo:
+    def __init__(self, engine: Engine, data_dir: Path, lock_wait_seconds: float = LOCK_WAIT_SECONDS) -> None:
+        self._engine = engine
+        self._database = data_dir / "mongo"
+        self._log = data_dir / "mongod.log"
+        self._port_file = data_dir / "mongo.port"
+        self._lock_wait_seconds = lock_wait_seconds
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port = 0
+
+    @property
+    def url(self) -> str:
+        return f"mongodb://127.0.0.1:{self._port}/ringback?replicaSet={REPLICA_SET}"
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> str:
+        """Return the URL once writes are accepted. Call it from the main thread: mongod's life is tied to
+        the thread that starts it. Safe on a folder whose last mongod was killed, and on a copied folder."""
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError("mongod would be stopped when this thread ends: start it from the main thread")
+        if self.running:
+            return self.url
+        self._prepare_folder()
+        self._wait_for_lock()
+        try:
+            self._spawn_on_free_port()
+            self._become_primary()
+        except BaseException:
+            self.stop()
+            raise
+        return self.url
+
+    def stop(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(STOP_WAIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _prepare_folder(self) -> None:
+        self._database.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._database.chmod(0o700)
+
+    def _wait_for_lock(self) -> None:
+        lock = self._database / "mongod.lock"
+        if not wait_until(lambda: not is_locked(lock), self._lock_wait_seconds):
+            raise EngineError(f"the data in {self._database} is in use by {lock_holder(lock)}")
+
+    def _spawn_on_free_port(self) -> None:
+        for _ in range(5):
+            self._port = choose_port(self._port_file)
+            self._process = self._spawn()
+            if self._answers():
+                self._port_file.write_text(f"{self._port}\n")
+                return
+            if self._process.wait() != ADDRESS_IN_USE_EXIT:
+                break
+        raise self._failure("did not start")
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                self._command(),
+                env=self._engine.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # Ctrl-C reaches a terminal's whole session; the parent drains before it stops mongod.
+                start_new_session=True,
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 - it makes two system calls and takes no lock
+            )
+
+    def _command(self) -> list[str]:
+        return [
+            str(self._engine.mongod),
+            "--replSet",
+            REPLICA_SET,
+            "--bind_ip=127.0.0.1",
+            f"--port={self._port}",
+            f"--dbpath={self._database}",
+            f"--logpath={self._log}",
+            "--logappend",
+            "--nounixsocket",
+            "--quiet",
+            "--wiredTigerCacheSizeGB=0.25",
+            # The default is 5 % of the disk, which nobody reads on a set of one.
+            "--oplogSize=512",
+            # Its own diagnostics would fill 200 MB and write every second.
+            "--setParameter=diagnosticDataCollectionEnabled=false",
+            # A transaction outlives its client: what a killed worker had open blocks its documents until this
+            # is over. Ours last milliseconds; the default is a minute.
+            "--setParameter=transactionLifetimeLimitSeconds=3",
+        ]
+
+    def _answers(self) -> bool:
+        return wait_until(self._has_ended_or_listens, READY_WAIT_SECONDS) and self.running
+
+    def _has_ended_or_listens(self) -> bool:
+        return not self.running or listens(self._port)
+
+    def _become_primary(self) -> None:
+        host = f"127.0.0.1:{self._port}"
+        self._wait_for("configure its replica set", lambda client: ensure_replica_set(client, host))
+        self._wait_for("become primary", is_primary)
+
+    def _wait_for(self, goal: str, attempt: Callable[[MongoClient[dict[str, Any]]], bool]) -> None:
+        if not wait_until(lambda: self._try(attempt), READY_WAIT_SECONDS):
+            raise self._failure(f"did not {goal}")
+
+    def _try(self, attempt: Callable[[MongoClient[dict[str, Any]]], bool]) -> bool:
+        if not self.running:
+            raise self._failure("ended while it was starting")
+        # A client of its own: one that met the server before its set existed refuses sessions for good,
+        # and mongod drops all connections when its place in the set changes.
+        with direct_client(self._port) as client:
+            try:
+                return attempt(client)
+            except AutoReconnect:
+                return False
+
+    def _failure(self, what: str) -> EngineError:
+        return EngineError(f"mongod {what}; {self._log} ends with:\n{last_lines(self._log)}")
+
+
+@contextmanager
+def direct_client(port: int) -> Iterator[MongoClient[dict[str, Any]]]:
+    client: MongoClient[dict[str, Any]] = MongoClient(
+        "127.0.0.1",
+        port,
+        directConnection=True,
+        serverSelectionTimeoutMS=10_000,
+        socketTimeoutMS=int(READY_WAIT_SECONDS * 1000),
+    )
+    with client:
+        yield client
+
+
+def ensure_replica_set(client: MongoClient[dict[str, Any]], host: str) -> bool:
+    """Idempotent: a set that lists another address, as after a changed port or a copy, is told the new one."""
+    initiate(client, host)
+    config = client.admin.command("replSetGetConfig")["config"]
+    if [member["host"] for member in config["members"]] != [host]:
+        client.admin.command("replSetReconfig", moved_to(config, host), force=True)
+    return True
+
+
+def initiate(client: MongoClient[dict[str, Any]], host: str) -> None:
+    """Also waits until mongod has read the set it knows, which may take a while: it asks the address
+    written there whether that is itself, and at that address any program may listen by now."""
+    try:
+        client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [{"_id": 0, "host": host}]})
+    except OperationFailure as error:
+        if error.code != ALREADY_INITIALIZED:
+            raise
+
+
+def moved_to(config: Mapping[str, Any], host: str) -> dict[str, Any]:
+    member = {**config["members"][0], "host": host}
+    return {**config, "version": config["version"] + 1, "members": [member]}
+
+
+def is_primary(client: MongoClient[dict[str, Any]]) -> bool:
+    return bool(client.admin.command("hello").get("isWritablePrimary"))
+
+
+def choose_port(remembered: Path) -> int:
+    """The port of the last start when it is still free, so that running clients find the server again."""
+    last = read_port(remembered)
+    return last if last and is_free(last) else free_port()
+
+
+def read_port(remembered: Path) -> int | None:
+    try:
+        port = int(remembered.read_text())
+    except (OSError, ValueError):
+        return None
+    return port if 0 < port <= 65535 else None
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As mongod binds: a lingering closed connection is no obstacle, a listener is.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def free_port() -> int:
+    """Below the ports that outgoing connections use: there, a client that keeps trying a stopped server
+    ends up connected to itself, and so does the port's next owner."""
+    while True:
+        port = random.randint(20_000, 29_999)  # noqa: S311 - no secret
+        if is_free(port):
+            return port
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def is_locked(lock: Path) -> bool:
+    """Asks the kernel, not the pid in the file: after kill -9 that pid may be anybody's."""
+    try:
+        descriptor = os.open(lock, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def lock_holder(lock: Path) -> str:
+    pid = lock.read_text().strip() or "unknown"
+    try:
+        command = (Path("/proc") / pid / "cmdline").read_bytes().split(b"\0")[0].decode(errors="replace")
+    except OSError:
+        command = "a program"
+    return f"{command} (process {pid}): is another `ringback up` running on this folder?"
+
+
+def last_lines(log: Path, count: int = 5) -> str:
+    try:
+        return "\n".join(log.read_text(errors="replace").splitlines()[-count:])
+    except OSError:
+        return "(no log)"
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
