@@ -72,9 +72,12 @@ def identify(raw: str, region: str) -> Caller:
         return Caller("sip", None)
     if text.startswith("client:"):
         return Caller("client", None)
-    if SHORT_CODE.fullmatch(text):
+    number = text.removeprefix("whatsapp:").removeprefix("tel:")
+    if any(character.isalpha() for character in number):
+        return Caller("malformed", None)
+    if SHORT_CODE.fullmatch(number):
         return Caller("short", None)
-    return _identify_number(text, region)
+    return _identify_number(number, region)
 
 
 def to_e164(text: str, region: str) -> str | None:

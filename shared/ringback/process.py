@@ -10,6 +10,7 @@ from collections.abc import Callable
 from flask import Flask
 
 from ringback.clock import Clock, system_clock
+from ringback.errors import RingbackError
 from ringback.settings import Settings, load_settings
 from ringback.store.database import Database, Indexes, open_database
 from ringback.telemetry import configure_logging
@@ -18,12 +19,18 @@ CreateApp = Callable[[Settings, Database, Clock], Flask]
 
 
 def start(name: str, required: tuple[str, ...], indexes: Indexes) -> tuple[Settings, Database]:
-    """Settings and database of the service `name`; `required` are the settings that it cannot do without."""
+    """Settings and database of the service `name`; `required` are the settings that it cannot do without.
+
+    Ends the process with the reason when that fails, so that whoever runs it starts it again.
+    """
     configure_logging()
-    settings = load_settings(os.environ, require=("RINGBACK_MONGO_URL", *required))
-    assert settings.mongo_url is not None
-    database = open_database(settings.mongo_url, name)
-    database.ensure_indexes(indexes)
+    try:
+        settings = load_settings(os.environ, require=("RINGBACK_MONGO_URL", *required))
+        assert settings.mongo_url is not None
+        database = open_database(settings.mongo_url, name)
+        database.ensure_indexes(indexes)
+    except RingbackError as error:
+        raise SystemExit(error.message) from error
     return settings, database
 
 

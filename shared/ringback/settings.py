@@ -25,8 +25,8 @@ DEFAULT_PORT = 8080
 class Settings:
     """What a process was told. `twilio_auth_tokens` are tried in turn, so that a token can be rotated."""
 
-    mongo_url: str | None
-    bus_url: str | None
+    mongo_url: str | None = field(repr=False)
+    bus_url: str | None = field(repr=False)
     port: int
     data: Path
     public_url: str
@@ -50,10 +50,18 @@ class WebAddress(fields.String):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **kwargs)
-        parts = urlsplit(text)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        if not _is_web_address(text):
             raise ValidationError("Not an http(s) address.")
         return text.rstrip("/")
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        odd = parts.query or parts.fragment or parts.port == 0
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not odd
 
 
 class CommaSeparated(fields.Field[tuple[str, ...]]):
@@ -66,7 +74,13 @@ class EnvironmentSchema(Schema):
         unknown = EXCLUDE
 
     mongo_url = fields.String(data_key="RINGBACK_MONGO_URL", load_default=None)
-    bus_url = fields.String(data_key="RINGBACK_BUS_URL", load_default=None)
+    bus_url = fields.String(
+        data_key="RINGBACK_BUS_URL",
+        load_default=None,
+        validate=validate.Regexp(
+            r"(amqps?|mongodb(\+srv)?)://", error="Not an amqp:// or mongodb:// address."
+        ),
+    )
     port = fields.Integer(
         data_key="RINGBACK_PORT", load_default=DEFAULT_PORT, validate=validate.Range(min=1, max=65535)
     )
@@ -114,8 +128,8 @@ def _with_secret_files(environ: Mapping[str, str], problems: dict[str, list[str]
             continue
         try:
             merged[name] = Path(path).read_text().strip()
-        except OSError as error:
-            problems[f"{name}_FILE"] = [f"Cannot be read: {error.strerror}."]
+        except (OSError, UnicodeDecodeError) as error:
+            problems[f"{name}_FILE"] = [f"Cannot be read: {error}."]
     return merged
 
 
@@ -136,8 +150,8 @@ def _load_businesses(path: str | None, problems: dict[str, list[str]]) -> dict[s
     try:
         text = Path(path).read_text() if path else sample_config()
         loaded: dict[str, Business] = BusinessesSchema().load(tomllib.loads(text))["businesses"]
-    except OSError as error:
-        problems["RINGBACK_CONFIG"] = [f"Cannot be read: {error.strerror}."]
+    except (OSError, UnicodeDecodeError) as error:
+        problems["RINGBACK_CONFIG"] = [f"Cannot be read: {error}."]
     except tomllib.TOMLDecodeError as error:
         problems["RINGBACK_CONFIG"] = [f"Not TOML: {error}."]
     except ValidationError as error:

@@ -6,13 +6,16 @@ Redaction is a last resort, by pattern: code logs ids, codes and counts, never w
 import logging
 import re
 import sys
+import traceback
 from collections.abc import MutableMapping
+from pathlib import Path
 from typing import Any
 
 import structlog
 from structlog.typing import Processor
 
 PHONE = re.compile(r"\+\d{7,15}")
+FRAMES = 8
 SECRET_KEYS = re.compile(r"token|secret|password|signature|authorization", re.IGNORECASE)
 
 
@@ -32,11 +35,26 @@ def _masked(value: Any) -> Any:
     return value
 
 
+def without_exception_text(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """An exception as its class and the places it passed; its text may hold a document or a request."""
+    given = event.pop("exc_info", None)
+    if given is True:
+        given = sys.exc_info()
+    error = given[1] if isinstance(given, tuple) else given
+    if isinstance(error, BaseException):
+        frames = traceback.extract_tb(error.__traceback__)[-FRAMES:]
+        event["exception"] = type(error).__name__
+        event["trace"] = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+    return event
+
+
 SHARED_PROCESSORS: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
-    structlog.processors.format_exc_info,
+    without_exception_text,
 )
 
 

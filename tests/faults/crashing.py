@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from pymongo import monitoring
+from pymongo.monitoring import CommandFailedEvent, CommandStartedEvent, CommandSucceededEvent
+
 import call_ingest.store
 import call_ingest.worker
 import customer.store
 import customer.worker
-from pymongo import monitoring
-from pymongo.monitoring import CommandFailedEvent, CommandStartedEvent, CommandSucceededEvent
-
 import ringback.worker.consumer
 from ringback.bus.connection import Bus
 from ringback.bus.consumer import BatchConsumer

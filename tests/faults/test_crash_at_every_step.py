@@ -7,18 +7,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pymongo import MongoClient
+
 from call_ingest.journal import Accepted
 from call_ingest.store import RAW_REQUESTS, raw_request
 from customer.domain import customer_id_of
-from pymongo import MongoClient
-from tests.faults import crashing
-from tests.support.events import CALLED, NOON, call_sid
-
 from ringback.bus.connection import Bus, discard
 from ringback.bus.consumer import BatchConsumer
 from ringback.contracts.envelope import event_id
 from ringback.settings import load_settings
 from ringback.store.database import open_database
+from tests.faults import crashing
+from tests.support.events import CALLED, NOON, call_sid
 
 SPAWN = multiprocessing.get_context("forkserver")
 SPAWN.set_forkserver_preload(["tests.faults.crashing"])
@@ -73,7 +73,11 @@ def assert_handled_once(mongo_url: str, number: int) -> None:
     [entry] = database["timeline"].find({"call_sid": call_sid(number)})
     database.close()
     assert (profile["total_calls"], profile["missed_calls"]) == (1, 1)
-    assert (entry["outcome"], entry["reason"], entry["customer_id"]) == ("missed", "no-answer", profile["_id"])
+    assert (entry["outcome"], entry["reason"], entry["customer_id"]) == (
+        "missed",
+        "no-answer",
+        profile["_id"],
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -129,7 +129,9 @@ def test_competing_consumers_share_a_queue_without_overlap(harness: Harness) -> 
     assert sorted(received) == sorted(message.id for message in messages)
 
 
-def test_a_mandatory_message_that_no_queue_takes_is_reported_and_its_neighbours_arrive(harness: Harness) -> None:
+def test_a_mandatory_message_that_no_queue_takes_is_reported_and_its_neighbours_arrive(
+    harness: Harness,
+) -> None:
     lost = Message("lost", "{}", "nobody.listens")
     kept = started(1)
     assert harness.publish(lost, kept) == {"lost"}

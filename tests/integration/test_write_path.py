@@ -274,9 +274,7 @@ def _waits(bus: Bus, queue: str) -> bool:
         discard(connection)
 
 
-def test_the_relay_publishes_what_was_committed_and_then_forgets_it(
-    database: Database, bus: Bus
-) -> None:
+def test_the_relay_publishes_what_was_committed_and_then_forgets_it(database: Database, bus: Bus) -> None:
     work = UnitOfWork(database, system_clock)
     events = [call_event("call.started", call_sid(number)) for number in range(30)]
     for event in events:

@@ -9,7 +9,7 @@ from testcontainers.core.container import DockerContainer
 
 
 class Server(Protocol):
-    """`pause` freezes it with its connections open; `kill` is kill -9; `start` keeps its data and its port."""
+    """`pause` freezes it with its connections open; `kill` is kill -9; `start` keeps data and port."""
 
     @property
     def url(self) -> str: ...

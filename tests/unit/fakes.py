@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from pymongo import InsertOne, ReplaceOne, UpdateMany
 from pymongo.errors import BulkWriteError
+
 from ringback.businesses import Business
 from ringback.settings import Settings, load_settings
 from ringback.store.database import Database

@@ -2,15 +2,20 @@
 
 from dataclasses import dataclass, replace
 
+import structlog
+from flask import Flask
+
 import call_ingest.app
 import call_ingest.store
 import call_ingest.worker
 import customer.app
 import customer.store
 import customer.worker
-import structlog
-from flask import Flask
-from ringback.bus.connection import Bus, discard
+from onebox.embedded_mongo import EmbeddedMongo
+from onebox.engine import locate
+from onebox.gateway import Gateway
+from onebox.http_server import HttpServer
+from ringback.bus.connection import Bus
 from ringback.bus.embedded import release_leases
 from ringback.clock import system_clock
 from ringback.errors import Transient
@@ -21,13 +26,10 @@ from ringback.web.app import create_web
 from ringback.worker.main import MakeLoops
 from ringback.worker.runtime import Worker
 
-from onebox.embedded_mongo import EmbeddedMongo
-from onebox.engine import locate
-from onebox.gateway import Gateway
-from onebox.http_server import HttpServer
-
 # One process, one data folder: whatever lease the box held before a crash is its own.
 HOLDER = "onebox"
+# Loops are woken by what this process writes, and nobody else writes.
+IDLE_SECONDS = 0.5
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +70,7 @@ class Box:
         for member in MEMBERS:
             database = self._open(member)
             apps.append(member.create_app(self.settings, database, system_clock))
-            loops += member.loops(self.settings, database, bus, system_clock, HOLDER)
+            loops += member.loops(self.settings, database, bus, system_clock, HOLDER, IDLE_SECONDS)
         self._worker = Worker(loops)
         self._worker.start()
         self._server = HttpServer(Gateway(self._own_app(), apps[0], apps), self.settings.port)
@@ -97,7 +99,6 @@ class Box:
         bus = Bus(self.settings.bus_url)
         if bus.embedded:
             release_leases(bus.url, system_clock)
-        discard(bus.connect("onebox"))
         return bus
 
     def _open(self, member: Member) -> Database:
@@ -108,13 +109,10 @@ class Box:
         return database
 
     def _own_app(self) -> Flask:
-        assert self.settings.secret_key is not None
         checks = {"worker": self._check_worker} | {
             f"mongo.{database.name}": database.ping for database in self._databases
         }
-        return create_web(
-            "onebox", blueprints=(), access={}, secret_key=self.settings.secret_key, checks=checks
-        )
+        return create_web("onebox", blueprints=(), access={}, settings=self.settings, checks=checks)
 
     def _check_worker(self) -> None:
         if self._worker is None or not self._worker.alive():

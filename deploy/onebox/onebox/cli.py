@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from types import FrameType
 
 import click
-from ringback.errors import InvalidSettings
-from ringback.secrets import with_generated_secrets
-from ringback.settings import Settings, load_settings
 
 from onebox.box import Box, required_settings
+from ringback.secrets import with_generated_secrets
+from ringback.settings import Settings, load_settings
 
 
 @click.command()
@@ -22,10 +21,7 @@ def up() -> None:
     ending.listen()
     box = Box(settings)
     try:
-        try:
-            box.start()
-        except OSError as error:
-            raise InvalidSettings(f"Cannot listen on port {settings.port}: {error.strerror}.") from error
+        box.start()
         click.echo(welcome(settings))
         ending.wait()
     finally:

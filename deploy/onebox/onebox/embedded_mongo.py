@@ -182,7 +182,7 @@ def direct_client(port: int) -> Iterator[MongoClient[dict[str, Any]]]:
 
 
 def ensure_replica_set(client: MongoClient[dict[str, Any]], host: str) -> bool:
-    """Idempotent: a set that lists another address, as after a changed port or a copy, is told the new one."""
+    """Idempotent; a set that lists another address, as after a changed port or a copy, is told the new."""
     initiate(client, host)
     config = client.admin.command("replSetGetConfig")["config"]
     if [member["host"] for member in config["members"]] != [host]:

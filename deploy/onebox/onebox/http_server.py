@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import waitress
 from waitress import wasyncore
 
+from ringback.errors import InvalidSettings
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
@@ -20,17 +22,8 @@ class HttpServer:
     """Serves `app` on 127.0.0.1 in threads of its own."""
 
     def __init__(self, app: "WSGIApplication", port: int) -> None:
-        """Binds at once; raises OSError when the port is taken."""
-        self._server: Any = waitress.create_server(
-            app,
-            host="127.0.0.1",
-            port=port,
-            threads=THREADS,
-            backlog=BACKLOG,
-            ident=None,
-            clear_untrusted_proxy_headers=True,
-            max_request_body_size=MAX_BODY,
-        )
+        """Binds at once; raises InvalidSettings when the port cannot be had."""
+        self._server = _bound(app, port)
         self._stopping = threading.Event()
         self._deadline = 0.0
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
@@ -61,3 +54,19 @@ class HttpServer:
     def _busy(self) -> bool:
         channels = self._server.active_channels.values()
         return any(channel.requests or channel.total_outbufs_len for channel in channels)
+
+
+def _bound(app: "WSGIApplication", port: int) -> Any:
+    try:
+        return waitress.create_server(
+            app,
+            host="127.0.0.1",
+            port=port,
+            threads=THREADS,
+            backlog=BACKLOG,
+            ident=None,
+            clear_untrusted_proxy_headers=True,
+            max_request_body_size=MAX_BODY,
+        )
+    except OSError as error:
+        raise InvalidSettings(f"RINGBACK_PORT: cannot listen on {port}: {error.strerror}.") from error

@@ -64,9 +64,7 @@ class Conclusion:
     facts: tuple[Fact, ...] = field(default=())
 
 
-def conclude(
-    call_sid: str, webhooks: Iterable[Webhook], identify: Identify, now: datetime
-) -> Conclusion:
+def conclude(call_sid: str, webhooks: Iterable[Webhook], identify: Identify, now: datetime) -> Conclusion:
     """What a call's webhooks say by `now`.
 
     Nothing is told before the first webhook of the call is there or was waited for: it knows the caller best.
@@ -112,9 +110,10 @@ def _outcome(known: "_Known", now: datetime) -> tuple[Fact | None, datetime | No
 
 def _of_dial(known: "_Known", dial: Webhook) -> Fact:
     reason = DIAL_OUTCOMES[dial.params["DialCallStatus"]]
-    if reason is not None:
-        return known.missed(reason, dial.received_at, dial.voicemail)
-    return known.completed(dial)
+    if reason is None:
+        return known.completed(dial)
+    hung_up = reason == "canceled"
+    return known.missed(reason, dial.received_at, dial.voicemail and not hung_up)
 
 
 class _Known:

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
-from ringback.businesses import Business
-from ringback.clock import Clock
-from ringback.contracts.envelope import Event, event_id, new_event, traceparent_of
-from ringback.phone import identify
-from ringback.settings import Settings
-from ringback.store.mongo import Document
-from ringback.store.unit_of_work import UnitOfWork
 
 from call_ingest import store, twiml
 from call_ingest.domain import Conclusion, Fact, Identify, Webhook, conclude
 from call_ingest.journal import Accepted, Journal, first_values
+from ringback.businesses import Business
+from ringback.clock import Clock
+from ringback.contracts.envelope import Event, event_id, new_event, traceparent_of
+from ringback.errors import Permanent
+from ringback.phone import identify
+from ringback.settings import Settings
+from ringback.store.mongo import Document
+from ringback.store.unit_of_work import UnitOfWork
 
 ANSWERED = frozenset({"completed", "answered"})
 
@@ -105,8 +106,14 @@ class Folding:
         work.save(store.CALLS, _call(call, call_sid, business.key, conclusion, told))
 
     def _business(self, requests: Iterable[Document]) -> Business | None:
+        """Whose call it is; None when nobody's number was called."""
         keys = sorted({request["business"] for request in requests if request["business"]})
-        return self.businesses.get(keys[0]) if keys else None
+        if not keys:
+            return None
+        business = self.businesses.get(keys[0])
+        if business is None:
+            raise Permanent("The call's business is not configured here.", code="unknown_business")
+        return business
 
 
 def _by_call(requests: Iterable[Document]) -> dict[str, list[Document]]:

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from pymongo.errors import BulkWriteError
-
 GROUP = 500
 
 Params = Sequence[tuple[str, str]]

@@ -3,15 +3,15 @@
 from http import HTTPStatus
 
 from flask import Blueprint, Response, request
-from ringback.errors import RingbackError
-from ringback.web.access import PUBLIC, Access
-from ringback.web.problems import log, status_of
 from werkzeug.exceptions import HTTPException
 
 from call_ingest import twiml
 from call_ingest.handlers import Reception
 from call_ingest.journal import Accepted
 from call_ingest.signature import SignatureCheck, path_and_query
+from ringback.errors import RingbackError
+from ringback.web.access import PUBLIC, Access
+from ringback.web.problems import log, report_unexpected, status_of
 
 PREFIX = "/twilio/"
 # Twilio signs its requests; a bearer token has no place here.
@@ -69,6 +69,8 @@ def answer_in_twiml(error: Exception) -> Response | None:
     if not request.path.startswith(PREFIX):
         return None
     status = _status(error)
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        report_unexpected(error)
     log.warning("webhook.refused", status=int(status), error=type(error).__name__, path=request.path)
     return _xml(twiml.nothing(), status)
 

@@ -5,11 +5,12 @@ path and query exactly as they came, never the Host header. Fails closed: withou
 """
 
 from collections.abc import Sequence
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
-from ringback.errors import Forbidden
 from twilio.request_validator import RequestValidator
 from werkzeug.datastructures import MultiDict
+
+from ringback.errors import Forbidden
 
 MAX_FIELDS = 1000
 
@@ -61,6 +62,8 @@ def _parse(body: bytes) -> Params:
 
 def path_and_query(raw_uri: str) -> str:
     """A request line's target without scheme and host (RFC 9112 allows the absolute form) and fragment."""
-    parts = urlsplit(raw_uri) if "://" in raw_uri.partition("?")[0] else None
-    target = raw_uri if parts is None else raw_uri.partition(parts.netloc)[2]
-    return target.partition("#")[0]
+    target = raw_uri.partition("#")[0]
+    if target.startswith("/"):
+        return target
+    after_host = target.partition("://")[2].partition("/")
+    return after_host[1] + after_host[2]

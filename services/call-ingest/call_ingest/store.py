@@ -1,7 +1,7 @@
 """call-ingest's documents.
 
 `raw_requests`: a webhook as it came: {_id: digest, kind, target, params: [[name, value], …], call_sid, business or
-None, received_at, rang, voicemail, pending: True until it was folded}.
+None, received_at, rang, voicemail, pending: True until it was folded, fold_at: not before}.
 `calls`: what was concluded: {_id: CallSid, business, started_at, outcome, reason, due_at, told: [event ids]}.
 """
 
@@ -11,19 +11,19 @@ from typing import Any
 
 from pymongo import ASCENDING, IndexModel, UpdateMany
 from pymongo.errors import BulkWriteError
+
+from call_ingest.journal import Accepted, Insert, request_id
 from ringback.businesses import Business
 from ringback.store.database import Database, Indexes
 from ringback.store.mongo import DUPLICATE_KEY, Document, translated_errors
 from ringback.store.unit_of_work import UnitOfWork
-
-from call_ingest.journal import Accepted, Insert, request_id
 
 CALLS = "calls"
 RAW_REQUESTS = "raw_requests"
 INDEXES: Indexes = {
     RAW_REQUESTS: [
         IndexModel(
-            [("pending", ASCENDING), ("received_at", ASCENDING)], partialFilterExpression={"pending": True}
+            [("pending", ASCENDING), ("fold_at", ASCENDING)], partialFilterExpression={"pending": True}
         ),
         IndexModel([("call_sid", ASCENDING)]),
     ],
@@ -45,6 +45,7 @@ def raw_request(
         "call_sid": call_sid,
         "business": business.key if business else None,
         "received_at": now,
+        "fold_at": now,
         "rang": rang,
         "voicemail": voicemail,
         "pending": bool(call_sid),
@@ -68,20 +69,21 @@ def insert_into(database: Database) -> Insert:
 
 def _only_duplicates(details: Mapping[str, Any]) -> bool:
     failures = details.get("writeErrors", [])
-    return not details.get("writeConcernErrors") and all(f["code"] == DUPLICATE_KEY for f in failures)
+    no_other = all(failure["code"] == DUPLICATE_KEY for failure in failures)
+    return no_other and not details.get("writeConcernErrors")
 
 
-def pending_calls(database: Database, limit: int) -> list[str]:
+def pending_calls(database: Database, now: datetime, limit: int) -> list[str]:
     """The calls of the oldest requests that were not folded yet."""
     with translated_errors():
-        waiting = database[RAW_REQUESTS].find({"pending": True}, {"call_sid": 1})
-        return list({row["call_sid"]: None for row in waiting.sort("received_at", ASCENDING).limit(limit)})
+        waiting = database[RAW_REQUESTS].find({"pending": True, "fold_at": {"$lte": now}}, {"call_sid": 1})
+        return list({row["call_sid"]: None for row in waiting.sort("fold_at", ASCENDING).limit(limit)})
 
 
 def due_calls(database: Database, now: datetime, limit: int) -> list[str]:
     """The calls of which time tells more by now."""
     with translated_errors():
-        due = database[CALLS].find({"due_at": {"$lte": now}}, {"_id": 1})
+        due = database[CALLS].find({"due_at": {"$type": "date", "$lte": now}}, {"_id": 1})
         return [row["_id"] for row in due.sort("due_at", ASCENDING).limit(limit)]
 
 
@@ -91,9 +93,11 @@ def mark_folded(work: UnitOfWork, requests: Sequence[Document]) -> None:
         work.write(RAW_REQUESTS, UpdateMany({"_id": {"$in": ids}}, {"$set": {"pending": False}}))
 
 
-def set_aside(database: Database, call_sid: str, reason: str) -> None:
-    """Take a call that cannot be folded out of the way of the others; its requests stay."""
+def put_off(database: Database, call_sid: str, until: datetime) -> None:
+    """Take a call that cannot be folded now out of the way of the others; nothing of it is dropped."""
     with translated_errors():
-        change = {"$set": {"pending": False, "unfoldable": reason}}
-        database[RAW_REQUESTS].update_many({"call_sid": call_sid, "pending": True}, change)
-        database[CALLS].update_one({"_id": call_sid}, {"$set": {"due_at": None}})
+        database[RAW_REQUESTS].update_many(
+            {"call_sid": call_sid, "pending": True}, {"$set": {"fold_at": until}}
+        )
+        overdue = {"_id": call_sid, "due_at": {"$type": "date", "$lt": until}}
+        database[CALLS].update_one(overdue, {"$set": {"due_at": until}, "$inc": {"version": 1}})

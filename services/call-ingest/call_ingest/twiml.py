@@ -4,8 +4,9 @@ Verbs: twilio.com/docs/voice/twiml. A `<Record>` without an action would ask for
 ever; one that records nothing makes no request and falls through to the next verb.
 """
 
-from ringback.businesses import Business
 from twilio.twiml.voice_response import Dial, VoiceResponse
+
+from ringback.businesses import Business
 
 VOICEMAIL_SECONDS = 180
 

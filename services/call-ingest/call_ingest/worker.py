@@ -1,11 +1,17 @@
 """call-ingest's worker: folds raw requests into events, and relays them."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import structlog
+
+from call_ingest import store
+from call_ingest.app import NAME, REQUIRED
+from call_ingest.handlers import Folding
+from call_ingest.store import INDEXES, RAW_REQUESTS
 from ringback.bus.connection import Bus
 from ringback.clock import Clock
-from ringback.errors import ConcurrentUpdate, StoreUnavailable, error_name
+from ringback.errors import ConcurrentUpdate, StoreUnavailable, describe, error_name
 from ringback.settings import Settings
 from ringback.store.database import Database
 from ringback.store.lease import Lease
@@ -14,20 +20,16 @@ from ringback.worker.main import run_service
 from ringback.worker.relay import Relay
 from ringback.worker.runtime import Loop
 
-from call_ingest import store
-from call_ingest.app import NAME, REQUIRED
-from call_ingest.handlers import Folding
-from call_ingest.store import INDEXES, RAW_REQUESTS
-
 BATCH = 200
 IDLE_SECONDS = 0.02
 STANDBY_SECONDS = 1.0
+PUT_OFF = timedelta(minutes=1)
 
 log = structlog.get_logger(__name__)
 
 
 class FoldLoop:
-    """Folds what waits; of several workers one at a time. A call that fails is set aside, alone."""
+    """Folds what waits; of several workers one at a time. A call that fails is put off, alone."""
 
     name = f"{NAME}.fold"
 
@@ -43,7 +45,7 @@ class FoldLoop:
         if not self._lease.held():
             return STANDBY_SECONDS
         now = self._clock()
-        pending = store.pending_calls(self._database, BATCH)
+        pending = store.pending_calls(self._database, now, BATCH)
         calls = list(dict.fromkeys([*pending, *store.due_calls(self._database, now, BATCH)]))
         if not calls:
             return self._idle
@@ -63,8 +65,10 @@ class FoldLoop:
             raise
         except Exception as error:
             if len(call_sids) == 1:
-                log.error("fold.set_aside", call_sid=call_sids[0], error=error_name(error), exc_info=error)
-                store.set_aside(self._database, call_sids[0], error_name(error))
+                log.error(
+                    "fold.put_off", call_sid=call_sids[0], code=error_name(error), reason=describe(error)
+                )
+                store.put_off(self._database, call_sids[0], self._clock() + PUT_OFF)
                 return
             for call_sid in call_sids:
                 self._fold([call_sid])
@@ -78,7 +82,7 @@ class FoldLoop:
 def loops(
     settings: Settings, database: Database, bus: Bus, clock: Clock, holder: str, idle: float = IDLE_SECONDS
 ) -> list[Loop]:
-    """What the worker runs; `holder` names this process, `idle` is how often an idle loop looks."""
+    """What the worker runs, as `ringback.worker.main.MakeLoops` has it."""
     folding = Folding(settings.businesses)
     return [
         FoldLoop(folding, database, clock, holder, idle),

@@ -1,10 +1,10 @@
 """`gunicorn "call_ingest.wsgi:application()"`: the app on its own connections, made in each gunicorn worker."""
 
 from flask import Flask
-from ringback.process import web_application
 
 from call_ingest.app import NAME, REQUIRED, create_app
 from call_ingest.store import INDEXES
+from ringback.process import web_application
 
 
 def application() -> Flask:

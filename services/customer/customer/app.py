@@ -1,12 +1,12 @@
 """The customer service's web app, wired; nothing is opened before the first request."""
 
 from flask import Flask
+
+from customer.routes import ACCESS, customers_blueprint
 from ringback.clock import Clock
 from ringback.settings import Settings
 from ringback.store.database import Database
 from ringback.web.app import create_web
-
-from customer.routes import ACCESS, customers_blueprint
 
 NAME = "customer"
 REQUIRED = ("RINGBACK_SECRET_KEY",)
@@ -14,11 +14,10 @@ REQUIRED = ("RINGBACK_SECRET_KEY",)
 
 def create_app(settings: Settings, database: Database, _clock: Clock) -> Flask:
     """`settings` loaded with REQUIRED."""
-    assert settings.secret_key is not None
     return create_web(
         NAME,
         blueprints=[customers_blueprint(settings, database)],
         access=ACCESS,
-        secret_key=settings.secret_key,
+        settings=settings,
         checks={"mongo": database.ping},
     )

@@ -16,18 +16,19 @@ FIRST_STAGE = "new_lead"
 FIRST_SEGMENT = "lead"
 FIRST_SEGMENT_REASON = "No appointment yet"
 
-# Of what is said about a call's end, the better evidence counts: a person answered, then what ringing led to,
-# then that the caller hung up, then that nothing was heard any more.
-EVIDENCE = {
-    ("answered", ""): 4,
-    ("missed", "no-answer"): 3,
-    ("missed", "busy"): 3,
-    ("missed", "failed"): 3,
-    ("missed", "canceled"): 3,
-    ("missed", "closed"): 3,
-    ("missed", "abandoned"): 2,
-    ("missed", "timeout"): 1,
-}
+# Of what is said about a call's end the better evidence counts: a person answered, then what ringing led to (of
+# contradicting results the one that call-ingest takes, too), then that nobody was rung, that the caller hung up,
+# that nothing was heard any more.
+OUTCOMES_BY_WEIGHT = (
+    ("missed", "timeout"),
+    ("missed", "abandoned"),
+    ("missed", "closed"),
+    ("missed", "canceled"),
+    ("missed", "failed"),
+    ("missed", "busy"),
+    ("missed", "no-answer"),
+    ("answered", ""),
+)
 OUTCOME_FIELDS = ("outcome", "reason", "ended_at", "duration_seconds", "answered_at", "voicemail")
 
 
@@ -138,12 +139,11 @@ def _outcome_of(fact: CallFact) -> Document:
     return dict(zip(OUTCOME_FIELDS, values, strict=True))
 
 
-def _evidence(outcome: Mapping[str, Any]) -> tuple[int, str, float]:
-    """How much an outcome weighs; of equal ones the same is taken whichever came first."""
+def _evidence(outcome: Mapping[str, Any]) -> tuple[int, float]:
+    """How much an outcome weighs; of two alike the earlier is taken, whichever came first."""
     if outcome["outcome"] is None:
-        return (0, "", 0.0)
-    rank = EVIDENCE[outcome["outcome"], outcome["reason"]]
-    return (rank, outcome["reason"], -outcome["ended_at"].timestamp())
+        return (-1, 0.0)
+    return OUTCOMES_BY_WEIGHT.index((outcome["outcome"], outcome["reason"])), -outcome["ended_at"].timestamp()
 
 
 def _merge_profile(profile: Document, before: Document | None, after: Document, fact: CallFact) -> Document:

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 
+from customer.handlers import RecordCalls
 from ringback.businesses import Business
 from ringback.worker.consumer import Handler
-
-from customer.handlers import RecordCalls
 
 
 def subscriptions(businesses: Mapping[str, Business]) -> dict[str, Handler]:

@@ -3,14 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from customer import store
+from customer.domain import CallFact, Document, Seen, changed_fields, entry_id_of, see_call
 from ringback.businesses import Business
 from ringback.contracts.envelope import Event, new_event
 from ringback.errors import Permanent
 from ringback.phone import NAMELESS_KINDS
 from ringback.store.unit_of_work import UnitOfWork
-
-from customer import store
-from customer.domain import CallFact, Document, Seen, changed_fields, entry_id_of, see_call
 
 # What others are told when it changes.
 TOLD_FIELDS = ("name", "phone", "email")

@@ -3,11 +3,6 @@
 import re
 
 from flask import Blueprint, Response, jsonify, request
-from ringback.errors import Invalid, NotFound
-from ringback.phone import to_e164
-from ringback.settings import Settings
-from ringback.store.database import Database
-from ringback.web.access import EVERY_ROLE, Access, principal
 
 from customer import store
 from customer.domain import Document
@@ -19,6 +14,11 @@ from customer.schemas import (
     dump_entry,
     load,
 )
+from ringback.errors import Invalid, NotFound
+from ringback.phone import to_e164
+from ringback.settings import Settings
+from ringback.store.database import Database
+from ringback.web.access import EVERY_ROLE, Access, principal
 
 ACCESS: Access = {
     "customers.list_customers": EVERY_ROLE,
@@ -51,7 +51,7 @@ def customers_blueprint(settings: Settings, database: Database) -> Blueprint:
         phone = to_e164(load(LookupQuery(), request.args)["phone"], region)
         if phone is None:
             raise Invalid("Not a phone number.", errors={"phone": ["Not a phone number."]})
-        found = store.find_customer(database, principal().business, {"phones": phone})
+        found = store.find_by_phone(database, principal().business, phone)
         return jsonify({"found": True, "customer": CUSTOMER.dump(found)} if found else {"found": False})
 
     @customers.get("/customers/<customer_id>")
@@ -72,7 +72,7 @@ def customers_blueprint(settings: Settings, database: Database) -> Blueprint:
         return jsonify({"items": [dump_entry(entry) for entry in entries], "next": following})
 
     def _existing(customer_id: str) -> Document:
-        found = store.find_customer(database, principal().business, {"_id": customer_id})
+        found = store.find_customer(database, principal().business, customer_id)
         if found is None:
             raise NotFound("There is no such customer.")
         return found

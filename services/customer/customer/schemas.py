@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
+
 from ringback.clock import rfc3339
 from ringback.contracts.fields import Timestamp
 from ringback.errors import Invalid

@@ -8,18 +8,18 @@ call. Money is in minor units, times are UTC.
 import base64
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from customer.domain import CallFact, Document, customer_id_of, entry_id_of
 from ringback.errors import Invalid
 from ringback.store.database import Database, Indexes
 from ringback.store.mongo import translated_errors
 from ringback.store.unit_of_work import UnitOfWork
-
-from customer.domain import CallFact, Document, customer_id_of, entry_id_of
 
 CUSTOMERS = "customers"
 TIMELINE = "timeline"
@@ -52,10 +52,7 @@ def load_callers(work: UnitOfWork, facts: Iterable[CallFact]) -> Callers:
             phones[fact.business].add(fact.phone)
         else:
             nameless.append(customer_id_of(fact.business, None, fact.call_sid))
-    by_phone: list[dict[str, Any]] = [
-        {"business": business, "phones": {"$in": list(numbers)}, "phone": {"$type": "string"}}
-        for business, numbers in phones.items()
-    ]
+    by_phone = [_with_phone(business, list(numbers)) for business, numbers in phones.items()]
     work.load(TIMELINE, {"_id": {"$in": entries}})
     found = work.load(CUSTOMERS, {"$or": [*by_phone, {"_id": {"$in": nameless}}]})
     return {(profile["business"], phone): profile["_id"] for profile in found for phone in profile["phones"]}
@@ -86,12 +83,19 @@ class Page:
     total_is_floor: bool
 
 
-def find_customer(database: Database, business: str, query: Mapping[str, str]) -> Document | None:
-    """One customer of a business, by `_id` or `phones`."""
+def find_customer(database: Database, business: str, customer_id: str) -> Document | None:
     with translated_errors():
-        return database[CUSTOMERS].find_one(
-            {"business": business, **{k: {"$eq": v} for k, v in query.items()}}
-        )
+        return database[CUSTOMERS].find_one({"_id": {"$eq": customer_id}, "business": business})
+
+
+def find_by_phone(database: Database, business: str, phone: str) -> Document | None:
+    with translated_errors():
+        return database[CUSTOMERS].find_one(_with_phone(business, [phone]))
+
+
+def _with_phone(business: str, phones: Sequence[str]) -> dict[str, Any]:
+    """Worded so that the unique index serves it: a partial index needs its condition in the query."""
+    return {"business": business, "phones": {"$in": list(phones)}, "phone": {"$type": "string"}}
 
 
 def list_customers(
@@ -108,7 +112,7 @@ def list_customers(
         **{name: {"$eq": value} for name, value in filters.items()},
     }
     if words:
-        query["$and"] = [{"search": {"$gte": word, "$lt": word + "\uffff"}} for word in words]
+        query["$and"] = [{"search": {"$elemMatch": {"$gte": word, "$lt": word + "\uffff"}}} for word in words]
     with translated_errors():
         total = database[CUSTOMERS].count_documents(query, limit=EXACT_TOTAL + 1)
         items, following = _page(database, CUSTOMERS, query, "last_activity_at", cursor, limit)

@@ -1,5 +1,8 @@
 """The customer service's worker: reacts to events, and relays its own."""
 
+from customer.app import NAME, REQUIRED
+from customer.events import subscriptions
+from customer.store import INDEXES
 from ringback.bus.connection import Bus
 from ringback.clock import Clock
 from ringback.settings import Settings
@@ -9,15 +12,11 @@ from ringback.worker.main import run_service
 from ringback.worker.relay import IDLE_SECONDS, Relay
 from ringback.worker.runtime import Loop
 
-from customer.app import NAME, REQUIRED
-from customer.events import subscriptions
-from customer.store import INDEXES
-
 
 def loops(
     settings: Settings, database: Database, bus: Bus, clock: Clock, holder: str, idle: float = IDLE_SECONDS
 ) -> list[Loop]:
-    """What the worker runs; `holder` names this process, `idle` is how often an idle loop looks."""
+    """What the worker runs, as `ringback.worker.main.MakeLoops` has it."""
     return [
         EventConsumer(NAME, subscriptions(settings.businesses), database, bus, clock),
         Relay(NAME, database, bus, clock, holder, idle),

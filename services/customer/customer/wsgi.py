@@ -1,10 +1,10 @@
 """`gunicorn "customer.wsgi:application()"`: the app on its own connections, made in each gunicorn worker."""
 
 from flask import Flask
-from ringback.process import web_application
 
 from customer.app import NAME, REQUIRED, create_app
 from customer.store import INDEXES
+from ringback.process import web_application
 
 
 def application() -> Flask:

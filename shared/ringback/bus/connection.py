@@ -1,5 +1,6 @@
 """Connections to the bus. One a thread, made after any fork; after any error thrown away, never mended."""
 
+import socket
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,6 @@ from ringback.clock import Clock, system_clock
 HEARTBEAT_SECONDS = 15
 CONNECT_SECONDS = 3
 EMBEDDED_SCHEMES = ("mongodb://", "mongodb+srv://")
-RABBITMQ_SCHEMES = ("amqp://", "amqps://", "pyamqp://")
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,19 @@ class Bus:
             connect_timeout=CONNECT_SECONDS,
             transport_options={"client_properties": properties},
         )
+
+
+def keep_alive(connection: Any) -> None:
+    """Exchange heartbeats; to be called every few seconds while nothing else is asked of the connection.
+
+    Raises when the other side has been silent for two heartbeats. What came in is taken on the way: unread
+    heartbeats would count as silence.
+    """
+    if not connection.supports_heartbeats:
+        return
+    with suppress(socket.timeout):
+        connection.drain_events(timeout=0.001)
+    connection.heartbeat_check(rate=4)
 
 
 def discard(connection: Any) -> None:

@@ -32,7 +32,6 @@ class BatchConsumer:
 
     def receive(self, timeout: float) -> list[Delivery]:
         """The next batch, in order of arrival; empty when nothing came within `timeout` seconds."""
-        self.heartbeat()
         if not self._received:
             self._drain(timeout)
         linger_until = time.monotonic() + LINGER_SECONDS
@@ -46,11 +45,6 @@ class BatchConsumer:
         """Acknowledge the batch that `receive` gave last, and with it everything before."""
         if batch:
             self._channel.basic_ack(batch[-1].tag, multiple=True)
-
-    def heartbeat(self) -> None:
-        """To be called at least every few seconds while a batch is worked on."""
-        if self._connection.supports_heartbeats:
-            self._connection.heartbeat_check(rate=4)
 
     def close(self) -> None:
         """Stop taking messages; what is not acknowledged goes back to the queue."""

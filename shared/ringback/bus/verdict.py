@@ -76,4 +76,3 @@ def _forward(
         ERROR_HEADER: describe(error),
     }
     return Message(delivery.message_id, delivery.body, queue, "", headers, expires_ms=expires_ms)
-

@@ -5,6 +5,7 @@ Source of the rules: CloudEvents 1.0.2 section 3 (required attributes), W3C Trac
 
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from ringback.errors import MalformedEvent, UnknownVersion
 
 CONTENT_TYPE = "application/cloudevents+json"
 REQUIRED_TEXT = ("id", "source", "type", "subject", "time", "business", "dataversion")
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 EVENT_NAMESPACE = uuid.UUID("b9b9c2ad-62d5-5b2a-94c6-6a2cbb1a3c11")
 
 
@@ -109,7 +111,7 @@ def decode(body: bytes | str) -> Event:
         business=document["business"],
         data=_load(event_type, document.get("data")),
         dataversion=document["dataversion"],
-        traceparent=document.get("traceparent"),
+        traceparent=_traceparent(document.get("traceparent")),
     )
 
 
@@ -156,7 +158,15 @@ def _moment(text: str) -> datetime:
         raise MalformedEvent("The time is not RFC 3339.") from error
     if moment.tzinfo is None:
         raise MalformedEvent("The time has no zone.")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise MalformedEvent("The time is out of range.") from error
+
+
+def _traceparent(value: object) -> str | None:
+    """What is not a traceparent is ignored (W3C Trace Context 3.2.2)."""
+    return value if isinstance(value, str) and TRACEPARENT.fullmatch(value) else None
 
 
 def _load(event_type: EventType, data: object) -> Mapping[str, Any]:

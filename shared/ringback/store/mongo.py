@@ -59,6 +59,8 @@ def translated_errors() -> Iterator[None]:
     except UNAVAILABLE as error:
         raise StoreUnavailable(f"MongoDB is out of reach ({type(error).__name__}).") from error
     except BulkWriteError as error:
+        if (error.details or {}).get("writeConcernErrors"):
+            raise StoreUnavailable("MongoDB did not confirm a write in time.") from error
         if _is_conflict(error.details):
             raise ConcurrentUpdate("A document was changed meanwhile.") from error
         raise

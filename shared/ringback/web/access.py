@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 import jwt
 from flask import Flask, g, request
 
-from ringback.errors import Forbidden, Unauthenticated
+from ringback.errors import Forbidden, InvalidSettings, Unauthenticated
+from ringback.settings import Settings
 
 ALGORITHM = "HS256"
 ROLES = ("owner", "staff", "service")
@@ -58,7 +59,7 @@ def principal() -> Principal:
     return caller
 
 
-def guard(app: Flask, access: Access, secret: str) -> None:
+def guard(app: Flask, access: Access, settings: Settings) -> None:
     """Check every request against the table.
 
     Raises LookupError when a route is missing in it: a route that nobody thought about is not served.
@@ -67,12 +68,17 @@ def guard(app: Flask, access: Access, secret: str) -> None:
     missing = endpoints - set(access)
     if missing:
         raise LookupError(f"No access rule for {sorted(missing)}.")
+    secret = settings.secret_key
+    if not secret:
+        raise InvalidSettings("RINGBACK_SECRET_KEY is missing.")
 
     @app.before_request
     def check() -> None:
         if request.endpoint is None or access[request.endpoint] is PUBLIC:
             return
         g.principal = read_token(secret, _bearer())
+        if g.principal.business not in settings.businesses:
+            raise Unauthenticated("The token's business is not served here.", code="invalid_token")
         if g.principal.role not in access[request.endpoint]:
             raise Forbidden("Your role may not do this.")
 

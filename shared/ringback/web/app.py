@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 import structlog
 from flask import Blueprint, Flask, Response, g, jsonify, request
 
-from ringback.errors import RingbackError
+from ringback.errors import error_name
+from ringback.settings import Settings
 from ringback.web import problems
 from ringback.web.access import PUBLIC, Access, guard
 
 Check = Callable[[], object]
-"""Readiness: raises a RingbackError when the service cannot do its work."""
+"""Readiness: raises when the service cannot do its work."""
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 HEALTH_ACCESS: Access = {"health.healthz": PUBLIC, "health.readyz": PUBLIC}
@@ -23,7 +24,7 @@ def create_web(
     *,
     blueprints: Iterable[Blueprint],
     access: Access,
-    secret_key: str,
+    settings: Settings,
     checks: Mapping[str, Check],
     max_body: int = 64 * 1024,
     in_other_words: problems.Rephrase | None = None,
@@ -41,7 +42,7 @@ def create_web(
     app.url_map.strict_slashes = False
     for blueprint in (_health(checks), *blueprints):
         app.register_blueprint(blueprint)
-    guard(app, {**HEALTH_ACCESS, **access}, secret_key)
+    guard(app, {**HEALTH_ACCESS, **access}, settings)
     return app
 
 
@@ -80,6 +81,7 @@ def _health(checks: Mapping[str, Check]) -> Blueprint:
 def _result(check: Check) -> str:
     try:
         check()
-    except RingbackError as error:
-        return error.code
+    except Exception as error:
+        problems.log.warning("readiness.failed", code=error_name(error))
+        return error_name(error)
     return "ok"

@@ -74,8 +74,12 @@ def http_problem(error: HTTPException) -> Response:
     return response
 
 
+def report_unexpected(error: Exception) -> None:
+    log.error("request.failed", exc_info=error)
+
+
 def unexpected_problem(error: Exception) -> Response:
-    log.error("request.failed", error=type(error).__name__, exc_info=error)
+    report_unexpected(error)
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.")
 
 

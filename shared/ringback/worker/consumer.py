@@ -8,14 +8,21 @@ from typing import Any
 
 import structlog
 
-from ringback.bus.connection import Bus, discard
+from ringback.bus.connection import Bus, discard, keep_alive
 from ringback.bus.consumer import BatchConsumer
 from ringback.bus.message import Delivery, Message
 from ringback.bus.publisher import Publisher
 from ringback.bus.verdict import Fate, judge
 from ringback.clock import Clock
 from ringback.contracts.envelope import Event, decode
-from ringback.errors import BusUnavailable, ConcurrentUpdate, Permanent, StoreUnavailable, describe, error_name
+from ringback.errors import (
+    BusUnavailable,
+    ConcurrentUpdate,
+    Permanent,
+    StoreUnavailable,
+    describe,
+    error_name,
+)
 from ringback.store.database import Database
 from ringback.store.unit_of_work import UnitOfWork
 
@@ -59,7 +66,7 @@ class EventConsumer:
 
     def step(self) -> float:
         consumer = self._connected()
-        consumer.heartbeat()
+        keep_alive(self._connection)
         batch = self._held or consumer.receive(RECEIVE_SECONDS)
         if not batch:
             return 0.0

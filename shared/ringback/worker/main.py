@@ -1,6 +1,6 @@
 """How a service's worker process runs."""
 
-from collections.abc import Callable
+from typing import Protocol
 
 from ringback.bus.connection import Bus
 from ringback.clock import Clock, system_clock
@@ -9,8 +9,12 @@ from ringback.settings import Settings
 from ringback.store.database import Database, Indexes
 from ringback.worker.runtime import Loop, Worker, run_until_signal
 
-MakeLoops = Callable[[Settings, Database, Bus, Clock, str], list[Loop]]
-"""Settings, database, bus, clock and the holder of leases → what the worker runs."""
+
+class MakeLoops(Protocol):
+    def __call__(
+        self, settings: Settings, database: Database, bus: Bus, clock: Clock, holder: str, idle: float = ...
+    ) -> list[Loop]:
+        """What a worker runs; `holder` names the process, `idle` is how often an idle loop looks (seconds)."""
 
 
 def run_service(name: str, required: tuple[str, ...], indexes: Indexes, make_loops: MakeLoops) -> None:

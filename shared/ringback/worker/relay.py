@@ -4,7 +4,7 @@ from typing import Any
 
 import structlog
 
-from ringback.bus.connection import Bus, discard
+from ringback.bus.connection import Bus, discard, keep_alive
 from ringback.bus.message import Message
 from ringback.bus.publisher import Publisher
 from ringback.clock import Clock
@@ -44,7 +44,8 @@ class Relay:
         self._publisher: Publisher | None = None
 
     def step(self) -> float:
-        self._heartbeat()
+        if self._connection is not None:
+            keep_alive(self._connection)
         if not self._lease.held():
             return STANDBY_SECONDS
         rows = outbox.due_rows(self._database, self._clock(), BATCH)
@@ -62,10 +63,6 @@ class Relay:
     def close(self) -> None:
         self.reset()
         self._lease.release()
-
-    def _heartbeat(self) -> None:
-        if self._connection is not None and self._connection.supports_heartbeats:
-            self._connection.heartbeat_check(rate=4)
 
     def _connected(self) -> Publisher:
         if self._publisher is None:

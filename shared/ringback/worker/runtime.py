@@ -77,15 +77,15 @@ class Worker:
         failures = 0
         while not self._stop.is_set():
             try:
-                pause = loop.step()
+                self._wait(loop, loop.step())
                 failures = 0
             except Exception as error:
                 pause = _pause(failures)
                 failures += 1
                 _log_failure(loop, error, pause)
                 loop.reset()
+                self._stop.wait(pause)
             self._ticks[loop.name] = time.monotonic()
-            self._wait(loop, pause)
         self._close(loop)
 
     def _wait(self, loop: Loop, seconds: float) -> None:
@@ -124,4 +124,4 @@ def _log_failure(loop: Loop, error: Exception, pause: float) -> None:
     if isinstance(error, RingbackError):
         log.warning("loop.failed", loop=loop.name, code=error.code, reason=error.message, pause=pause)
         return
-    log.warning("loop.failed", loop=loop.name, error=type(error).__name__, pause=pause, exc_info=error)
+    log.warning("loop.failed", loop=loop.name, pause=pause, exc_info=error)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import ValidationError
+
 from ringback.businesses import WEEKDAYS, Business, BusinessesSchema
 
 NEW_YORK = ZoneInfo("America/New_York")

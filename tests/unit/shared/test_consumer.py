@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
+
 from ringback.bus.connection import Bus
 from ringback.bus.message import Delivery, Message
 from ringback.bus.verdict import REASON_HEADER
@@ -12,7 +13,6 @@ from ringback.store.database import INBOX
 from ringback.store.unit_of_work import UnitOfWork
 from ringback.worker import consumer
 from ringback.worker.consumer import CONFLICT_ATTEMPTS, EventConsumer
-
 from tests.unit.fakes import MemoryDatabase, at
 
 EFFECTS = "effects"
@@ -58,9 +58,7 @@ def database() -> MemoryDatabase:
 def handling(database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch) -> EventConsumer:
     monkeypatch.setattr(consumer.time, "sleep", lambda _seconds: None)
     bus = Bus("amqp://nowhere")
-    return EventConsumer(
-        "customer", {"customer.deleted": record}, database.as_database(), bus, lambda: at(0)
-    )
+    return EventConsumer("customer", {"customer.deleted": record}, database.as_database(), bus, lambda: at(0))
 
 
 def effects(database: MemoryDatabase) -> dict[str, int]:

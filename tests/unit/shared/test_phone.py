@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from ringback.phone import E164, NAMELESS_KINDS, WITHHELD_DIGITS, WITHHELD_WORDS, identify, to_e164
 
 REGIONS = ("US", "CZ", "DE", "IT", "GB", "CN", "AR")

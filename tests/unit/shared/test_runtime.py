@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
+
 from ringback.errors import StoreUnavailable
 from ringback.worker import runtime
 from ringback.worker.runtime import PAUSE_SECONDS, STALE_SECONDS, Worker

@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from ringback.secrets import GENERATED, with_generated_secrets
 from ringback.settings import load_settings
 

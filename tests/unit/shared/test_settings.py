@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from ringback.errors import InvalidSettings
 from ringback.settings import load_settings, sample_config
 
@@ -94,6 +95,16 @@ def test_a_refused_secret_is_not_repeated_in_the_message() -> None:
 @pytest.mark.parametrize("name", ["RINGBACK_PUBLIC_URL", "TWILIO_API_BASE_URL"])
 def test_what_is_no_web_address_is_refused(name: str, address: str) -> None:
     assert f"{name}: " in refusal({name: address})
+
+
+@pytest.mark.parametrize("url", ["redis://x", "localhost:5672", "xamqp://x", "http://x"])
+def test_a_bus_that_nobody_speaks_to_is_refused(url: str) -> None:
+    assert "RINGBACK_BUS_URL: " in refusal({"RINGBACK_BUS_URL": url})
+
+
+@pytest.mark.parametrize("url", ["amqp://x", "amqps://x:5671/v", "mongodb://x/db", "mongodb+srv://x"])
+def test_a_bus_is_rabbitmq_or_the_embedded_one(url: str) -> None:
+    assert load_settings({"RINGBACK_BUS_URL": url}).bus_url == url
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "8080.5", "http"])

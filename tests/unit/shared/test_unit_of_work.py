@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from pymongo import UpdateMany
+
 from ringback.contracts.envelope import Event, new_event
 from ringback.errors import ConcurrentUpdate
 from ringback.store.database import INBOX, OUTBOX
-
 from tests.unit.fakes import MemoryDatabase, at
 
 THINGS = "things"

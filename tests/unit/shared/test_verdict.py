@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ringback.bus.message import Delivery, Message
 from ringback.bus.topology import RETRY_SECONDS
 from ringback.bus.verdict import ATTEMPT_HEADER, ERROR_HEADER, JITTER, REASON_HEADER, Fate, Verdict, judge
@@ -113,7 +114,9 @@ def test_dead_and_parked_messages_do_not_expire(error: Exception) -> None:
 
 
 def test_the_headers_say_how_often_and_why() -> None:
-    headers = judge("customer", delivery(), Permanent("No such business.", code="unknown_business")).message.headers
+    headers = judge(
+        "customer", delivery(), Permanent("No such business.", code="unknown_business")
+    ).message.headers
     assert headers == {
         ATTEMPT_HEADER: "1",
         REASON_HEADER: "unknown_business",

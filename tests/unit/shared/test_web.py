@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,23 +13,36 @@ from flask import Blueprint, Flask, Response, jsonify, request
 from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
+from werkzeug.test import TestResponse
+
+from tests.unit.fakes import SECRET, sample_settings
+
 from ringback.errors import (
     BusUnavailable,
     ConcurrentUpdate,
     Conflict,
     Forbidden,
     Invalid,
+    InvalidSettings,
     NotFound,
     Permanent,
     RingbackError,
     StoreUnavailable,
     Unauthenticated,
 )
-from ringback.web.access import EVERY_ROLE, PUBLIC, ROLES, Access, Principal, make_token, principal, read_token
+from ringback.web.access import (
+    EVERY_ROLE,
+    PUBLIC,
+    ROLES,
+    Access,
+    Principal,
+    make_token,
+    principal,
+    read_token,
+)
 from ringback.web.app import create_web
-from werkzeug.test import TestResponse
 
-SECRET = "s" * 40
+SETTINGS = sample_settings()
 CANARY = "canary +12125550123"
 ACCESS: Access = {
     "things.everybody": PUBLIC,
@@ -71,13 +85,15 @@ def things(error: Exception) -> Blueprint:
 
 
 def create(
-    access: Access = ACCESS, error: Exception | None = None, checks: dict[str, Callable[[], object]] | None = None
+    access: Access = ACCESS,
+    error: Exception | None = None,
+    checks: dict[str, Callable[[], object]] | None = None,
 ) -> Flask:
     return create_web(
         "things",
         blueprints=[things(error or ValueError(CANARY))],
         access=access,
-        secret_key=SECRET,
+        settings=SETTINGS,
         checks=checks or {},
         max_body=1000,
     )
@@ -128,6 +144,17 @@ def test_a_route_that_is_missing_in_the_table_is_not_served() -> None:
         create(access=incomplete)
 
 
+def test_without_a_secret_key_nothing_is_served() -> None:
+    with pytest.raises(InvalidSettings):
+        create_web(
+            "things",
+            blueprints=[things(ValueError())],
+            access=ACCESS,
+            settings=replace(SETTINGS, secret_key=None),
+            checks={},
+        )
+
+
 def test_without_a_token_only_public_routes_answer(client: FlaskClient) -> None:
     assert client.get("/everybody").status_code == 200
     response = client.get("/anyone")
@@ -158,7 +185,9 @@ def test_what_is_no_bearer_token_is_not_signed_in(client: FlaskClient, header: s
 
 def alg_none() -> str:
     parts = ({"alg": "none", "typ": "JWT"}, {**claims(), "exp": 9_999_999_999})
-    return ".".join(base64.urlsafe_b64encode(json.dumps(p).encode()).decode().rstrip("=") for p in parts) + "."
+    return (
+        ".".join(base64.urlsafe_b64encode(json.dumps(p).encode()).decode().rstrip("=") for p in parts) + "."
+    )
 
 
 def tampered() -> str:
@@ -185,6 +214,7 @@ def tampered() -> str:
         pytest.param(signed(role=["owner"]), id="role a list"),
         pytest.param(signed(business=["demo"]), id="business a list"),
         pytest.param(signed(business={"$ne": ""}), id="business an operator"),
+        pytest.param(signed(business="not-served"), id="business not served"),
         pytest.param(signed(nbf=now() + timedelta(hours=1)), id="not yet valid"),
         pytest.param("a.b.c", id="no JWT"),
         pytest.param("é.ü.ñ", id="not ASCII"),
@@ -231,7 +261,9 @@ def test_bad_input_names_its_fields() -> None:
     assert document["errors"] == {"limit": ["Not a number."]}
 
 
-@pytest.mark.parametrize("error", [ValueError(CANARY), KeyError(CANARY), TimeoutError(CANARY), RecursionError(CANARY)])
+@pytest.mark.parametrize(
+    "error", [ValueError(CANARY), KeyError(CANARY), TimeoutError(CANARY), RecursionError(CANARY)]
+)
 @pytest.mark.parametrize("debug", [False, True])
 def test_an_unforeseen_error_shows_nothing_of_itself(error: Exception, debug: bool) -> None:
     app = create(error=error)
@@ -268,7 +300,10 @@ def test_any_other_request_id_is_replaced(client: FlaskClient, given_id: str) ->
 
 
 def test_every_request_has_an_id_of_its_own(client: FlaskClient) -> None:
-    ids = {client.get(path).headers["X-Request-Id"] for path in ("/everybody", "/everybody", "/nowhere", "/fails")}
+    ids = {
+        client.get(path).headers["X-Request-Id"]
+        for path in ("/everybody", "/everybody", "/nowhere", "/fails")
+    }
     assert len(ids) == 4
 
 
@@ -280,7 +315,7 @@ def test_answers_are_not_kept_and_not_guessed_at(client: FlaskClient) -> None:
 
 
 def test_alive_whatever_it_depends_on_but_ready_only_when_all_checks_pass() -> None:
-    trouble: list[RingbackError] = []
+    trouble: list[Exception] = []
 
     def mongo() -> None:
         for error in trouble:
@@ -293,6 +328,11 @@ def test_alive_whatever_it_depends_on_but_ready_only_when_all_checks_pass() -> N
     assert response.status_code == 503
     assert response.json == {"status": "unavailable", "checks": {"mongo": "store_unavailable", "other": "ok"}}
     assert client.get("/healthz").json == {"status": "ok"}
+    trouble[:] = [ValueError(CANARY)]
+    assert client.get("/readyz").json == {
+        "status": "unavailable",
+        "checks": {"mongo": "ValueError", "other": "ok"},
+    }
 
 
 def test_an_app_can_put_its_errors_in_other_words() -> None:
@@ -303,7 +343,7 @@ def test_an_app_can_put_its_errors_in_other_words() -> None:
         "things",
         blueprints=[things(NotFound("m"))],
         access=ACCESS,
-        secret_key=SECRET,
+        settings=SETTINGS,
         checks={},
         in_other_words=other_words,
     )

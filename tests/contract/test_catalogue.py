@@ -1,0 +1,75 @@
+"""The catalogue, and what the services say of themselves, are the same."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import call_ingest.app
+import customer.app
+import pytest
+from customer.events import subscriptions as customer_subscriptions
+from ringback.bus.topology import Topology
+from ringback.contracts.catalogue import EVENT_TYPES, consuming_services, subscriptions_of
+from ringback.phone import KIND_OF_TYPE, NAMELESS_KINDS
+from ringback.settings import load_settings
+
+BUSINESSES = load_settings({}).businesses
+SUBSCRIPTIONS: dict[str, Callable[[], Iterable[str]]] = {"customer": lambda: customer_subscriptions(BUSINESSES)}
+SERVICES = {call_ingest.app.NAME, customer.app.NAME}
+FOLDERS = Path(__file__).parents[2] / "services"
+
+# DESIGN section 5: the data of the events that others rely on, as it stands on the wire.
+WIRE = {
+    "call.started": {"call_sid", "from", "from_kind", "to", "direction", "caller_name", "at"},
+    "call.completed": {"call_sid", "from", "to", "duration_seconds", "answered_at", "at"},
+    "call.missed": {"call_sid", "from", "from_kind", "to", "reason", "voicemail", "at"},
+    "call.recorded": {"call_sid", "recording_sid", "duration_seconds"},
+    "call.transcribed": {"call_sid", "text", "confidence", "source"},
+    "customer.created": {"customer_id", "name", "phone", "email", "source"},
+    "customer.updated": {"customer_id", "changed"},
+    "customer.deleted": {"customer_id"},
+    "customer.merged": {"customer_id", "other_id", "phones"},
+    "customer.unmerged": {"customer_id", "other_id", "phones"},
+    "customer.segment_changed": {"customer_id", "from", "to", "reason"},
+}
+
+
+@pytest.mark.parametrize("service", consuming_services())
+def test_a_service_handles_exactly_what_it_is_sent(service: str) -> None:
+    assert set(SUBSCRIPTIONS[service]()) == set(subscriptions_of(service))
+
+
+def test_every_service_with_subscriptions_has_a_queue_and_the_other_way_round() -> None:
+    assert set(SUBSCRIPTIONS) == set(consuming_services()) == set(Topology().services)
+
+
+def test_every_producer_and_consumer_is_a_service() -> None:
+    named = {event.producer for event in EVENT_TYPES.values()} | set(consuming_services())
+    assert named <= SERVICES
+    assert {folder.name for folder in FOLDERS.iterdir() if folder.is_dir()} == SERVICES
+
+
+def test_an_event_is_told_by_the_service_of_its_name() -> None:
+    owners = {"call": "call-ingest", "sms": "call-ingest", "customer": "customer"}
+    for name, event in EVENT_TYPES.items():
+        assert event.producer == owners[name.partition(".")[0]]
+
+
+def test_every_version_is_major_dot_minor() -> None:
+    for event in EVENT_TYPES.values():
+        major, _, minor = event.version.partition(".")
+        assert major.isdecimal()
+        assert minor.isdecimal()
+
+
+@pytest.mark.parametrize("name", EVENT_TYPES)
+def test_an_event_has_the_fields_of_the_contract(name: str) -> None:
+    fields = {field.data_key or key for key, field in EVENT_TYPES[name].schema.fields.items()}
+    assert fields >= WIRE[name]
+
+
+def test_every_event_of_the_catalogue_is_checked() -> None:
+    assert set(WIRE) == set(EVENT_TYPES)
+
+
+def test_a_kind_of_caller_either_has_a_number_or_not() -> None:
+    assert not NAMELESS_KINDS & {*KIND_OF_TYPE.values(), "valid", "possible"}
