@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import pytest
+
 import call_ingest.app
 import customer.app
-import pytest
 from customer.events import subscriptions as customer_subscriptions
 from ringback.bus.topology import Topology
 from ringback.contracts.catalogue import EVENT_TYPES, consuming_services, subscriptions_of
@@ -13,7 +14,9 @@ from ringback.phone import KIND_OF_TYPE, NAMELESS_KINDS
 from ringback.settings import load_settings
 
 BUSINESSES = load_settings({}).businesses
-SUBSCRIPTIONS: dict[str, Callable[[], Iterable[str]]] = {"customer": lambda: customer_subscriptions(BUSINESSES)}
+SUBSCRIPTIONS: dict[str, Callable[[], Iterable[str]]] = {
+    "customer": lambda: customer_subscriptions(BUSINESSES)
+}
 SERVICES = {call_ingest.app.NAME, customer.app.NAME}
 FOLDERS = Path(__file__).parents[2] / "services"
 

@@ -2,6 +2,9 @@
 
 from datetime import timedelta
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from call_ingest.domain import DIAL_OUTCOMES, FINAL_STATUSES, LONGEST_CALL, Webhook
 from call_ingest.handlers import Folding
 from call_ingest.journal import Accepted
@@ -10,18 +13,17 @@ from customer.domain import OUTCOME_FIELDS, OUTCOMES_BY_WEIGHT
 from customer.events import subscriptions
 from customer.schemas import CustomerSchema
 from customer.store import CUSTOMERS, TIMELINE
-from hypothesis import given
-from hypothesis import strategies as st
 from ringback.contracts.calls import MISSED_REASONS
 from ringback.contracts.envelope import Event, decode, encode
 from ringback.store.database import OUTBOX
-
 from tests.unit.fakes import CALLER, NUMBER, T0, Document, MemoryDatabase, at, sample_settings
 
 BUSINESSES = sample_settings().businesses
 
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
-callers = st.sampled_from([CALLER, "", "anonymous", "+7378742833", "client:x", "sip:a@b", "(212) 555-0123"]) | texts
+texts = st.text(max_size=10)
+callers = (
+    st.sampled_from([CALLER, "", "anonymous", "+7378742833", "client:x", "sip:a@b", "(212) 555-0123"]) | texts
+)
 kinds = st.sampled_from(["voice", "dial", "status", "recording"])
 parameters = st.fixed_dictionaries(
     {},
@@ -56,7 +58,9 @@ def folded(documents: list[Document]) -> list[Event]:
 
 
 @given(st.lists(requests(), min_size=1, max_size=6))
-def test_whatever_twilio_sends_becomes_events_that_the_customer_service_takes(documents: list[Document]) -> None:
+def test_whatever_twilio_sends_becomes_events_that_the_customer_service_takes(
+    documents: list[Document],
+) -> None:
     database = MemoryDatabase()
     handlers = subscriptions(BUSINESSES)
     for event in folded(documents):

@@ -173,11 +173,11 @@ def test_it_ends_when_its_parent_is_killed_and_the_data_is_there_next_time(
     assert words(mongo.start()) == ["kept"]
 
 
-def test_a_mongod_that_does_not_start_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
+def test_a_mongod_that_does_not_start_is_reported_with_what_its_log_says(tmp_path: Path) -> None:
     program = tmp_path / "mongod"
     program.write_text("#!/bin/sh\necho the reason >&2\nexit 1\n")
     program.chmod(0o755)
-    with pytest.raises(EngineError, match=r"mongod did not start; .*mongod\.log ends with:\nthe reason"):
+    with pytest.raises(EngineError, match=r"mongod did not start; .*mongod\.log says:\nthe reason"):
         EmbeddedMongo(Engine(program), tmp_path / "data").start()
 
 

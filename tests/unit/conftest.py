@@ -3,6 +3,10 @@
 from pathlib import Path
 
 import pytest
+import structlog
+
+# The default shows every traceback with all its locals: most of the time of a test that fails something on purpose.
+structlog.configure(processors=[structlog.processors.KeyValueRenderer()])
 
 HERE = Path(__file__).parent
 

@@ -165,7 +165,7 @@ class EmbeddedMongo:
                 return False
 
     def _failure(self, what: str) -> EngineError:
-        return EngineError(f"mongod {what}; {self._log} ends with:\n{last_lines(self._log)}")
+        return EngineError(f"mongod {what}; {self._log} says:\n{last_words(self._log)}")
 
 
 @contextmanager
@@ -265,18 +265,18 @@ def is_locked(lock: Path) -> bool:
 
 def lock_holder(lock: Path) -> str:
     pid = lock.read_text().strip() or "unknown"
-    try:
-        command = (Path("/proc") / pid / "cmdline").read_bytes().split(b"\0")[0].decode(errors="replace")
-    except OSError:
-        command = "a program"
-    return f"{command} (process {pid}): is another `ringback up` running on this folder?"
+    return f"another mongod (process {pid}): is another `ringback up` running on this folder?"
 
 
-def last_lines(log: Path, count: int = 5) -> str:
+def last_words(log: Path, count: int = 5) -> str:
+    """The errors of the last start, else its last lines: a crash ends with pages of stack."""
     try:
-        return "\n".join(log.read_text(errors="replace").splitlines()[-count:])
+        run = log.read_text(errors="replace").rpartition("SERVER RESTARTED")[2]
     except OSError:
         return "(no log)"
+    lines = run.splitlines()
+    severe = [line for line in lines if '"s":"F"' in line or '"s":"E"' in line]
+    return "\n".join((severe or lines)[-count:])
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:

@@ -15,7 +15,7 @@ from tests.unit.fakes import Document
 Pairs = list[tuple[str, str]]
 SOON = 10.0
 
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+texts = st.text(max_size=5)
 params = st.lists(st.tuples(texts, texts), max_size=4)
 
 

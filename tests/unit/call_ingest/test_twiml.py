@@ -5,11 +5,11 @@ from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from call_ingest import twiml
-from ringback.businesses import Business
+from ringback.businesses import Business, BusinessesSchema
 from tests.unit.fakes import demo
 
 PUBLIC_URL = "https://ring.example"
@@ -56,9 +56,17 @@ def test_an_answer_has_its_verbs_and_no_other(answer: str, name: str) -> None:
 
 @pytest.mark.parametrize("answer", ANSWERS)
 @given(name=st.text(min_size=1, max_size=200))
-def test_any_name_makes_a_valid_document(answer: str, name: str) -> None:
+@example(name="\x00")
+@example(name="\ufffe")
+def test_any_name_that_a_business_can_have_makes_a_valid_document(answer: str, name: str) -> None:
+    assume(can_be_called(name))
     speak, expected = ANSWERS[answer]
     assert verbs(speak(replace(DEMO, name=name))) == expected
+
+
+def can_be_called(name: str) -> bool:
+    values = {"name": name, "numbers": list(DEMO.numbers), "timezone": "UTC"}
+    return not BusinessesSchema().validate({"businesses": {"demo": values}})
 
 
 @pytest.mark.parametrize("name", HOSTILE)

