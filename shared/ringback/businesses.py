@@ -17,6 +17,10 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 PERIOD = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
 MINUTES_A_DAY = 24 * 60
+OPEN_TEXT = "Hi, this is {business}. Sorry we missed your call! Reply here and we will get right back to you."
+CLOSED_TEXT = (
+    "Hi, this is {business}. We are closed right now and will call you when we open. Reply here to leave a message."
+)
 
 Hours = Mapping[str, tuple[tuple[int, int], ...]]
 
@@ -96,12 +100,8 @@ class TextBackSchema(Schema):
     enabled = fields.Boolean(load_default=True)
     delay_seconds = fields.Integer(load_default=60, validate=validate.Range(min=0, max=3600))
     once_per_hours = fields.Integer(load_default=24, validate=validate.Range(min=1, max=24 * 30))
-    open = fields.String(
-        load_default="Hi, this is {business}. Sorry we missed your call! Reply here and we will get right back to you."
-    )
-    closed = fields.String(
-        load_default="Hi, this is {business}. We are closed right now and will call you when we open."
-    )
+    open = fields.String(load_default=OPEN_TEXT)
+    closed = fields.String(load_default=CLOSED_TEXT)
 
     @post_load
     def build(self, data: dict[str, Any], **_: Any) -> TextBack:
@@ -127,9 +127,7 @@ class BusinessSchema(Schema):
     ring_seconds = fields.Integer(load_default=18, validate=validate.Range(min=5, max=600))
     voicemail = fields.Boolean(load_default=True)
     review_url = fields.Url(load_default=None, schemes={"http", "https"})
-    hours = fields.Dict(
-        fields.String(validate=validate.OneOf(WEEKDAYS)), fields.List(Period()), load_default=None
-    )
+    hours = fields.Dict(fields.String(validate=validate.OneOf(WEEKDAYS)), fields.List(Period()), load_default=None)
     text_back = fields.Nested(TextBackSchema, load_default=lambda: TextBackSchema().load({}))
     segments = fields.Nested(SegmentRulesSchema, load_default=lambda: SegmentRulesSchema().load({}))
 

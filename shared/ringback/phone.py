@@ -54,8 +54,8 @@ E164 = re.compile(r"\+[1-9]\d{6,14}")
 class Caller:
     """A caller ID understood.
 
-    `e164` is the number that identifies the caller, None for NAMELESS_KINDS. Kind `possible` is a well-formed number of no assigned range;
-    `valid` an assigned one of no known type.
+    `e164` is the number that identifies the caller, None for NAMELESS_KINDS. Kind `possible` is a well-formed
+    number of no assigned range, `valid` an assigned one of no known type.
     """
 
     kind: str

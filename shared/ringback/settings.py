@@ -77,9 +77,7 @@ class EnvironmentSchema(Schema):
     bus_url = fields.String(
         data_key="RINGBACK_BUS_URL",
         load_default=None,
-        validate=validate.Regexp(
-            r"(amqps?|mongodb(\+srv)?)://", error="Not an amqp:// or mongodb:// address."
-        ),
+        validate=validate.Regexp(r"(amqps?|mongodb(\+srv)?)://", error="Not an amqp:// or mongodb:// address."),
     )
     port = fields.Integer(
         data_key="RINGBACK_PORT", load_default=DEFAULT_PORT, validate=validate.Range(min=1, max=65535)
@@ -87,9 +85,7 @@ class EnvironmentSchema(Schema):
     data = fields.String(data_key="RINGBACK_DATA", load_default="./var")
     public_url = WebAddress(data_key="RINGBACK_PUBLIC_URL", load_default=None)
     config = fields.String(data_key="RINGBACK_CONFIG", load_default=None)
-    secret_key = fields.String(
-        data_key="RINGBACK_SECRET_KEY", load_default=None, validate=validate.Length(min=32)
-    )
+    secret_key = fields.String(data_key="RINGBACK_SECRET_KEY", load_default=None, validate=validate.Length(min=32))
     account_sid = fields.String(data_key="TWILIO_ACCOUNT_SID", load_default=None)
     auth_tokens = CommaSeparated(data_key="TWILIO_AUTH_TOKEN", load_default=())
     api_base_url = WebAddress(data_key="TWILIO_API_BASE_URL", load_default=None)
@@ -142,7 +138,7 @@ def _load_environment(
     try:
         return dict(EnvironmentSchema().load(environ))
     except ValidationError as error:
-        problems.update({str(name): list(messages) for name, messages in error.normalized_messages().items()})
+        problems.update({str(name): list(messages) for name, messages in error.messages_dict.items()})
         return dict(error.valid_data) if isinstance(error.valid_data, dict) else {}
 
 
@@ -155,7 +151,7 @@ def _load_businesses(path: str | None, problems: dict[str, list[str]]) -> dict[s
     except tomllib.TOMLDecodeError as error:
         problems["RINGBACK_CONFIG"] = [f"Not TOML: {error}."]
     except ValidationError as error:
-        problems["RINGBACK_CONFIG"] = [str(error.normalized_messages())]
+        problems["RINGBACK_CONFIG"] = [str(error.messages_dict)]
     else:
         shared = duplicate_numbers(loaded.values())
         if shared:

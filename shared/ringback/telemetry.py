@@ -35,9 +35,7 @@ def _masked(value: Any) -> Any:
     return value
 
 
-def without_exception_text(
-    _logger: Any, _method: str, event: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
+def without_exception_text(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """An exception as its class and the places it passed; its text may hold a document or a request."""
     given = event.pop("exc_info", None)
     if given is True:

@@ -14,9 +14,7 @@ from ringback.phone import KIND_OF_TYPE, NAMELESS_KINDS
 from ringback.settings import load_settings
 
 BUSINESSES = load_settings({}).businesses
-SUBSCRIPTIONS: dict[str, Callable[[], Iterable[str]]] = {
-    "customer": lambda: customer_subscriptions(BUSINESSES)
-}
+SUBSCRIPTIONS: dict[str, Callable[[], Iterable[str]]] = {"customer": lambda: customer_subscriptions(BUSINESSES)}
 SERVICES = {call_ingest.app.NAME, customer.app.NAME}
 FOLDERS = Path(__file__).parents[2] / "services"
 

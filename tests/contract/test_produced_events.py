@@ -21,9 +21,7 @@ from tests.unit.fakes import CALLER, NUMBER, T0, Document, MemoryDatabase, at, s
 BUSINESSES = sample_settings().businesses
 
 texts = st.text(max_size=10)
-callers = (
-    st.sampled_from([CALLER, "", "anonymous", "+7378742833", "client:x", "sip:a@b", "(212) 555-0123"]) | texts
-)
+callers = st.sampled_from([CALLER, "", "anonymous", "+7378742833", "client:x", "sip:a@b", "(212) 555-0123"]) | texts
 kinds = st.sampled_from(["voice", "dial", "status", "recording"])
 parameters = st.fixed_dictionaries(
     {},

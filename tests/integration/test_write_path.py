@@ -104,7 +104,8 @@ def take(bus: Bus, queue: str, count: int = 1) -> list[Delivery]:
     consumer = BatchConsumer(connection, queue)
     taken: list[Delivery] = []
     try:
-        eventually(lambda: taken.extend(consumer.receive(0.2)) or len(taken) >= count)
+        while len(taken) < count:
+            taken += eventually(lambda: consumer.receive(0.2))
         consumer.ack(taken)
     finally:
         discard(connection)

@@ -18,17 +18,17 @@ def call_sid(number: int) -> str:
 def call_event(event_type: str, sid: str, caller: str = CALLER, at: datetime = NOON, **data: Any) -> Event:
     """A `call.*` event with what its type needs."""
     base = {"call_sid": sid, "caller": caller, "called": CALLED, "caller_kind": "mobile", "caller_name": None}
-    extra = {
+    extra: dict[str, dict[str, Any]] = {
         "call.started": {"direction": "inbound"},
         "call.missed": {"reason": "no-answer", "voicemail": True},
         "call.completed": {"duration_seconds": 30, "answered_at": None},
-    }[event_type]
+    }
     return new_event(
         event_type,
         business="demo",
         subject=sid,
         time=at,
-        data={**base, "at": at, **extra, **data},
+        data={**base, "at": at, **extra[event_type], **data},
         cause=(sid, str(data.get("reason", ""))),
     )
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-# The default shows every traceback with all its locals: most of the time of a test that fails something on purpose.
+# The default renders tracebacks with all their locals: most of the time of a test in which something fails.
 structlog.configure(processors=[structlog.processors.KeyValueRenderer()])
 
 HERE = Path(__file__).parent

@@ -1,8 +1,8 @@
-"""What unit tests stand on instead of servers: a database in memory that the real UnitOfWork runs on, and data."""
+"""What unit tests stand on instead of servers: a database in memory for the real UnitOfWork, and data."""
 
 import copy
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -50,7 +50,7 @@ def demo() -> Business:
 
 @dataclass
 class MemoryDatabase:
-    """As much of a database as a unit of work needs: find, and bulk writes that hold together or not at all."""
+    """As much of a database as a unit of work needs: find, and bulk writes that hold all or nothing."""
 
     collections: dict[str, dict[str, Document]] = field(default_factory=dict)
     failures: list[Exception] = field(default_factory=list)
@@ -145,7 +145,7 @@ def _matches(document: Mapping[str, Any], name: str, wanted: Any) -> bool:
     return all(OPERATORS[operator](values, operand) for operator, operand in wanted.items())
 
 
-OPERATORS = {
+OPERATORS: dict[str, Callable[[list[Any], Any], bool]] = {
     "$in": lambda values, operand: any(value in operand for value in values),
     "$eq": lambda values, operand: operand in values,
     "$type": lambda values, operand: operand == "string" and any(isinstance(value, str) for value in values),

@@ -45,9 +45,7 @@ class Member:
 
 
 MEMBERS = (
-    Member(
-        call_ingest.app.NAME, call_ingest.store.INDEXES, call_ingest.app.create_app, call_ingest.worker.loops
-    ),
+    Member(call_ingest.app.NAME, call_ingest.store.INDEXES, call_ingest.app.create_app, call_ingest.worker.loops),
     Member(customer.app.NAME, customer.store.INDEXES, customer.app.create_app, customer.worker.loops),
 )
 

@@ -31,9 +31,7 @@ OPENSSL = Bundle(
     "mysql-connector-python",
     "3.9",
     "manylinux1_x86_64",
-    lambda member: (
-        member.parts[:-1] == ("mysql", "vendor") and member.name in {"libssl.so.1.1", "libcrypto.so.1.1"}
-    ),
+    lambda member: member.parts[:-1] == ("mysql", "vendor") and member.name in {"libssl.so.1.1", "libcrypto.so.1.1"},
 )
 CURL = Bundle("pycurl", "3.11", "manylinux_2_28_x86_64", lambda member: member.parts[:-1] == ("pycurl.libs",))
 PROVIDER = {"libssl.so.1.1": OPENSSL, "libcrypto.so.1.1": OPENSSL, "libcurl.so.4": CURL}

@@ -23,7 +23,8 @@ class HttpServer:
 
     def __init__(self, app: "WSGIApplication", port: int) -> None:
         """Binds at once; raises InvalidSettings when the port cannot be had."""
-        self._server = _bound(app, port)
+        self._sockets: dict[int, Any] = {}
+        self._server = _bound(app, port, self._sockets)
         self._stopping = threading.Event()
         self._deadline = 0.0
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
@@ -46,20 +47,21 @@ class HttpServer:
         while self._busy() and time.monotonic() < self._deadline:
             self._turn(0.05)
         self._server.task_dispatcher.shutdown(timeout=1)
-        wasyncore.close_all(self._server._map, ignore_all=True)
+        wasyncore.close_all(self._sockets, ignore_all=True)
 
     def _turn(self, seconds: float) -> None:
-        wasyncore.loop(timeout=seconds, map=self._server._map, use_poll=True, count=1)
+        wasyncore.loop(timeout=seconds, map=self._sockets, use_poll=True, count=1)
 
     def _busy(self) -> bool:
         channels = self._server.active_channels.values()
         return any(channel.requests or channel.total_outbufs_len for channel in channels)
 
 
-def _bound(app: "WSGIApplication", port: int) -> Any:
+def _bound(app: "WSGIApplication", port: int, sockets: dict[int, Any]) -> Any:
     try:
         return waitress.create_server(
             app,
+            sockets,
             host="127.0.0.1",
             port=port,
             threads=THREADS,

@@ -99,11 +99,7 @@ def _outcome(known: "_Known", now: datetime) -> tuple[Fact | None, datetime | No
         return known.missed("closed", known.voice.received_at, known.voice.voicemail), None
     if known.final is not None:
         due_at = known.final.received_at + SETTLE
-        return (
-            (known.missed("abandoned", known.final.received_at, False), None)
-            if now >= due_at
-            else (None, due_at)
-        )
+        return (known.missed("abandoned", known.final.received_at, False), None) if now >= due_at else (None, due_at)
     due_at = known.started_at + LONGEST_CALL
     return (known.missed("timeout", due_at, False), None) if now >= due_at else (None, due_at)
 
@@ -144,9 +140,7 @@ class _Known:
     @property
     def final(self) -> Webhook | None:
         """The status callback that ended the call."""
-        ends = (
-            w for w in self._webhooks if w.kind == "status" and w.params.get("CallStatus") in FINAL_STATUSES
-        )
+        ends = (w for w in self._webhooks if w.kind == "status" and w.params.get("CallStatus") in FINAL_STATUSES)
         return next(ends, None)
 
     def started(self) -> Fact:
@@ -166,10 +160,7 @@ class _Known:
     def recordings(self) -> list[Fact]:
         found: dict[str, Fact] = {}
         for webhook in self._webhooks:
-            sid = (
-                webhook.params.get("RecordingSid")
-                or webhook.params.get("RecordingUrl", "").rpartition("/")[2]
-            )
+            sid = webhook.params.get("RecordingSid") or webhook.params.get("RecordingUrl", "").rpartition("/")[2]
             if webhook.kind == "recording" and sid and sid not in found:
                 found[sid] = self._recording(sid, webhook)
         return list(found.values())

@@ -149,9 +149,7 @@ def _event(business: str, call_sid: str, fact: Fact) -> Event:
     )
 
 
-def _call(
-    known: Document | None, call_sid: str, business: str, conclusion: Conclusion, told: set[str]
-) -> Document:
+def _call(known: Document | None, call_sid: str, business: str, conclusion: Conclusion, told: set[str]) -> Document:
     return {
         **(known or {"_id": call_sid}),
         "business": business,

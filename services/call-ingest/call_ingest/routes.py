@@ -30,9 +30,7 @@ def twilio_blueprint(reception: Reception, signature: SignatureCheck) -> Bluepri
         if request.mimetype != FORM:
             raise NotAForm
         target = path_and_query(raw_uri())
-        params = signature.verify(
-            target, request.get_data(cache=False), request.headers.get("X-Twilio-Signature")
-        )
+        params = signature.verify(target, request.get_data(cache=False), request.headers.get("X-Twilio-Signature"))
         return _xml(reception.answer(Accepted(kind, target, params)))
 
     @twilio.post("/twilio/voice")

@@ -34,8 +34,8 @@ class SignatureCheck:
     def verify(self, target: str, body: bytes, signature: str | None) -> Params:
         """The form's parameters, in order and with repeats and blanks.
 
-        `target` is the request's path and query, byte for byte (see `path_and_query`). Raises Unsigned, and nothing else, for whatever
-        comes from outside.
+        `target` is the request's path and query, byte for byte (see `path_and_query`). Whatever comes from
+        outside, nothing but Unsigned is raised.
         """
         if not signature:
             raise Unsigned("The signature is missing.")
@@ -51,12 +51,8 @@ class SignatureCheck:
 
 def _parse(body: bytes) -> Params:
     try:
-        return parse_qsl(
-            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
-        )
-    except (
-        ValueError
-    ) as error:  # UnicodeError included: what is not URL-encoded UTF-8 cannot have been signed
+        return parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+    except ValueError as error:  # UnicodeError included: what is not URL-encoded UTF-8 cannot have been signed
         raise Unsigned("The body is not a form.") from error
 
 

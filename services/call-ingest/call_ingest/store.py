@@ -22,9 +22,7 @@ CALLS = "calls"
 RAW_REQUESTS = "raw_requests"
 INDEXES: Indexes = {
     RAW_REQUESTS: [
-        IndexModel(
-            [("pending", ASCENDING), ("fold_at", ASCENDING)], partialFilterExpression={"pending": True}
-        ),
+        IndexModel([("pending", ASCENDING), ("fold_at", ASCENDING)], partialFilterExpression={"pending": True}),
         IndexModel([("call_sid", ASCENDING)]),
     ],
     CALLS: [
@@ -96,8 +94,6 @@ def mark_folded(work: UnitOfWork, requests: Sequence[Document]) -> None:
 def put_off(database: Database, call_sid: str, until: datetime) -> None:
     """Take a call that cannot be folded now out of the way of the others; nothing of it is dropped."""
     with translated_errors():
-        database[RAW_REQUESTS].update_many(
-            {"call_sid": call_sid, "pending": True}, {"$set": {"fold_at": until}}
-        )
+        database[RAW_REQUESTS].update_many({"call_sid": call_sid, "pending": True}, {"$set": {"fold_at": until}})
         overdue = {"_id": call_sid, "due_at": {"$type": "date", "$lt": until}}
         database[CALLS].update_one(overdue, {"$set": {"due_at": until}, "$inc": {"version": 1}})

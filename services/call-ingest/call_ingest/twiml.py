@@ -56,9 +56,7 @@ def take_message(business: Business, public_url: str) -> str:
 def apologize(business: Business | None) -> str:
     """Nobody is there and no message is taken."""
     response = VoiceResponse()
-    response.say(
-        f"{business.name} cannot take your call right now." if business else "Nobody can take your call."
-    )
+    response.say(f"{business.name} cannot take your call right now." if business else "Nobody can take your call.")
     response.hangup()
     return str(response)
 

@@ -65,9 +65,7 @@ class FoldLoop:
             raise
         except Exception as error:
             if len(call_sids) == 1:
-                log.error(
-                    "fold.put_off", call_sid=call_sids[0], code=error_name(error), reason=describe(error)
-                )
+                log.error("fold.put_off", call_sid=call_sids[0], code=error_name(error), reason=describe(error))
                 store.put_off(self._database, call_sids[0], self._clock() + PUT_OFF)
                 return
             for call_sid in call_sids:

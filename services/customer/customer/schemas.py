@@ -86,7 +86,7 @@ def load(schema: Schema, values: Mapping[str, Any]) -> dict[str, Any]:
     try:
         loaded: dict[str, Any] = schema.load(values)
     except ValidationError as error:
-        raise Invalid("Some fields are not valid.", errors=error.normalized_messages()) from error
+        raise Invalid("Some fields are not valid.", errors=error.messages_dict) from error
     return loaded
 
 

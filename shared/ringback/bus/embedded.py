@@ -138,7 +138,7 @@ class Channel(virtual.Channel):
         if not rows:
             raise Empty
         for row in rows:
-            self.connection._deliver(_payload(row), row["queue"])
+            self.connection._deliver(_payload(row), row["queue"])  # noqa: SLF001 - how kombu transports deliver
 
     def basic_ack(self, delivery_tag: Any, multiple: bool = False) -> None:
         if multiple:
@@ -203,12 +203,8 @@ class Channel(virtual.Channel):
         tag = {"$concat": [lease, ":", {"$toString": "$_id"}]}
         until = now + timedelta(seconds=LEASE_SECONDS)
         taken = {"lease": tag, "visible_at": until, "deliveries": {"$add": ["$deliveries", 1]}}
-        self._messages.update_many(
-            {"_id": {"$in": candidates}, "visible_at": {"$lte": now}}, [{"$set": taken}]
-        )
-        rows = self._messages.find({"_id": {"$in": candidates}, "lease": {"$regex": f"^{lease}:"}}).sort(
-            order[1:]
-        )
+        self._messages.update_many({"_id": {"$in": candidates}, "visible_at": {"$lte": now}}, [{"$set": taken}])
+        rows = self._messages.find({"_id": {"$in": candidates}, "lease": {"$regex": f"^{lease}:"}}).sort(order[1:])
         return self._within_limit(list(rows))
 
     def _within_limit(self, rows: list[Document]) -> list[Document]:

@@ -175,5 +175,5 @@ def _load(event_type: EventType, data: object) -> Mapping[str, Any]:
     try:
         loaded: Mapping[str, Any] = event_type.schema.load(data)
     except ValidationError as error:
-        raise MalformedEvent(f"The data breaks its schema: {sorted(error.normalized_messages())}.") from error
+        raise MalformedEvent(f"The data breaks its schema: {sorted(error.messages_dict)}.") from error
     return loaded

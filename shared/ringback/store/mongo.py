@@ -3,7 +3,7 @@
 Writes are majority-acknowledged and journaled; a replica set is needed (transactions, retryable writes).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,6 @@ from pymongo.errors import (
     BulkWriteError,
     ConfigurationError,
     ConnectionFailure,
-    DuplicateKeyError,
     ExecutionTimeout,
     InvalidURI,
     OperationFailure,
@@ -27,6 +26,7 @@ Document = dict[str, Any]
 
 DUPLICATE_KEY = 11000
 WRITE_CONFLICT = 112
+CONFLICT_CODES = frozenset({DUPLICATE_KEY, WRITE_CONFLICT})
 UNAVAILABLE = (ConnectionFailure, ExecutionTimeout, WTimeoutError, WaitQueueTimeoutError)
 UNAVAILABLE_LABELS = ("RetryableWriteError", "UnknownTransactionCommitResult")
 OPERATION_SECONDS = 5.0
@@ -56,28 +56,26 @@ def translated_errors() -> Iterator[None]:
     """MongoDB's passing errors as Transient ones; what a document itself is to blame for stays as it is."""
     try:
         yield
-    except UNAVAILABLE as error:
-        raise StoreUnavailable(f"MongoDB is out of reach ({type(error).__name__}).") from error
-    except BulkWriteError as error:
-        if (error.details or {}).get("writeConcernErrors"):
-            raise StoreUnavailable("MongoDB did not confirm a write in time.") from error
-        if _is_conflict(error.details):
-            raise ConcurrentUpdate("A document was changed meanwhile.") from error
-        raise
-    except DuplicateKeyError as error:
-        raise ConcurrentUpdate("A document was made meanwhile.") from error
-    except OperationFailure as error:
-        if error.code == WRITE_CONFLICT or error.has_error_label("TransientTransactionError"):
-            raise ConcurrentUpdate("Another transaction was first.") from error
-        if _means_unavailable(error):
-            raise StoreUnavailable(f"MongoDB is out of reach ({error.code}).") from error
+    except PyMongoError as error:
+        if _is_conflict(error):
+            raise ConcurrentUpdate("Another write was first.") from error
+        if _is_outage(error):
+            raise StoreUnavailable(f"MongoDB did not answer in time ({type(error).__name__}).") from error
         raise
 
 
-def _means_unavailable(error: PyMongoError) -> bool:
-    return error.timeout or any(error.has_error_label(label) for label in UNAVAILABLE_LABELS)
+def _is_outage(error: PyMongoError) -> bool:
+    if isinstance(error, UNAVAILABLE) or error.timeout:
+        return True
+    unconfirmed = isinstance(error, BulkWriteError) and bool((error.details or {}).get("writeConcernErrors"))
+    return unconfirmed or any(error.has_error_label(label) for label in UNAVAILABLE_LABELS)
 
 
-def _is_conflict(details: Mapping[str, Any] | None) -> bool:
-    codes = {failure.get("code") for failure in (details or {}).get("writeErrors", ())}
-    return bool(codes & {DUPLICATE_KEY, WRITE_CONFLICT})
+def _is_conflict(error: PyMongoError) -> bool:
+    if isinstance(error, BulkWriteError):
+        details = error.details or {}
+        codes = {failure.get("code") for failure in details.get("writeErrors", ())}
+        return bool(codes & CONFLICT_CODES) and not details.get("writeConcernErrors")
+    code = error.code if isinstance(error, OperationFailure) else None
+    lost_race = error.has_error_label("TransientTransactionError") and not isinstance(error, UNAVAILABLE)
+    return code in CONFLICT_CODES or lost_race

@@ -71,9 +71,7 @@ class UnitOfWork:
         """Those that this service has not handled yet, each once."""
         by_id = {event.id: event for event in events}
         with translated_errors():
-            seen = {
-                row["_id"] for row in self._database[INBOX].find({"_id": {"$in": list(by_id)}}, {"_id": 1})
-            }
+            seen = {row["_id"] for row in self._database[INBOX].find({"_id": {"$in": list(by_id)}}, {"_id": 1})}
         return [event for event in by_id.values() if event.id not in seen]
 
     def mark_handled(self, event: Event) -> None:
@@ -88,10 +86,13 @@ class UnitOfWork:
         operations = self._all_operations()
         if not operations:
             return
-        with translated_errors(), self._database.client.start_session() as session:
-            with session.start_transaction(read_concern=ReadConcern("snapshot"), write_concern=DURABLE):
-                for collection, writes in operations.items():
-                    self._write(session, collection, writes)
+        with (
+            translated_errors(),
+            self._database.client.start_session() as session,
+            session.start_transaction(read_concern=ReadConcern("snapshot"), write_concern=DURABLE),
+        ):
+            for collection, writes in operations.items():
+                self._write(session, collection, writes)
         if self._events:
             self._database.signal(OUTBOX).set()
 

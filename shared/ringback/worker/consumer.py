@@ -104,9 +104,7 @@ class EventConsumer:
         except StoreUnavailable:
             raise
         except Exception as error:
-            log.warning(
-                "consumer.batch_split", service=self._service, size=len(events), error=describe(error)
-            )
+            log.warning("consumer.batch_split", service=self._service, size=len(events), error=describe(error))
             failed += self._one_by_one(events)
         return failed
 
@@ -153,10 +151,12 @@ class EventConsumer:
         """Handle events as one unit of work, again and again while others are faster."""
         for attempt in range(1, CONFLICT_ATTEMPTS + 1):
             try:
-                return self._commit_once(events)
+                self._commit_once(events)
             except ConcurrentUpdate:
                 if attempt == CONFLICT_ATTEMPTS:
                     raise
+            else:
+                return
             time.sleep(random.uniform(0, 0.005 * 2**attempt))  # noqa: S311 - spreads load, no secret
 
     def _commit_once(self, events: Sequence[Event]) -> None:

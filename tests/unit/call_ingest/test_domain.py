@@ -32,11 +32,10 @@ def identify(caller: str) -> tuple[str, str]:
     return ("mobile", caller) if caller.startswith("+") else ("withheld", caller)
 
 
-def webhook(
-    kind: str, seconds: float = 0, rang: bool = True, voicemail: bool = True, **params: str
-) -> Webhook:
+def webhook(kind: str, seconds: float = 0, **params: str) -> Webhook:
+    """One that rang somebody, with voicemail, as is usual."""
     base = {"CallSid": CALL, "From": CALLER, "To": NUMBER, "Direction": "inbound"}
-    return Webhook(kind, at(seconds), base | params, rang, voicemail)
+    return Webhook(kind, at(seconds), base | params, rang=True, voicemail=True)
 
 
 def voice(seconds: float = 0, **changes: str) -> Webhook:
@@ -44,7 +43,7 @@ def voice(seconds: float = 0, **changes: str) -> Webhook:
 
 
 def closed(seconds: float = 0) -> Webhook:
-    return webhook("voice", seconds, rang=False, CallStatus="ringing")
+    return replace(voice(seconds), rang=False)
 
 
 def dial(result: str, seconds: float = 5, **params: str) -> Webhook:
@@ -195,9 +194,7 @@ def test_what_is_known_of_the_caller_stands_on_every_fact() -> None:
         ([voice(From="", To="")], "", ""),
     ],
 )
-def test_what_one_webhook_leaves_blank_another_knows(
-    webhooks: list[Webhook], caller: str, called: str
-) -> None:
+def test_what_one_webhook_leaves_blank_another_knows(webhooks: list[Webhook], caller: str, called: str) -> None:
     started = fact(concluded(webhooks), "call.started")
     assert (started.data["caller"], started.data["called"]) == (caller, called)
 
@@ -236,9 +233,7 @@ moments = st.integers(0, int((LONGEST_CALL + SETTLE).total_seconds()) + 200).map
 
 
 @given(any_webhooks, moments, st.data())
-def test_order_and_repetition_do_not_matter(
-    webhooks: list[Webhook], now: datetime, data: st.DataObject
-) -> None:
+def test_order_and_repetition_do_not_matter(webhooks: list[Webhook], now: datetime, data: st.DataObject) -> None:
     repeated = webhooks + data.draw(st.lists(st.sampled_from(webhooks), max_size=4))
     assert concluded(data.draw(st.permutations(repeated)), now) == concluded(webhooks, now)
 
@@ -333,9 +328,7 @@ def sent_calls(draw: st.DrawFn) -> Sent:
 
 
 @given(sent_calls(), st.data())
-def test_folding_after_each_arrival_tells_the_same_whatever_the_order(
-    sent: Sent, data: st.DataObject
-) -> None:
+def test_folding_after_each_arrival_tells_the_same_whatever_the_order(sent: Sent, data: st.DataObject) -> None:
     """Each webhook is received when it arrives; all arrive within SETTLE, then time passes."""
     order = data.draw(st.permutations(sent.webhooks()))
     gap = (SETTLE - timedelta(seconds=1)) / len(order)
@@ -358,8 +351,6 @@ def test_folding_after_each_arrival_tells_the_same_whatever_the_order(
 @given(sent_calls(), st.data())
 def test_some_arriving_much_later_ends_in_the_same_outcome(sent: Sent, data: st.DataObject) -> None:
     """What was told meanwhile may have been superseded, but the last word is the same."""
-    delays = data.draw(
-        st.lists(st.integers(0, 3600), min_size=len(sent.webhooks()), max_size=len(sent.webhooks()))
-    )
+    delays = data.draw(st.lists(st.integers(0, 3600), min_size=len(sent.webhooks()), max_size=len(sent.webhooks())))
     late = [replace(one, received_at=at(delay)) for one, delay in zip(sent.webhooks(), delays, strict=True)]
     assert told_by(concluded(late, MUCH_LATER + timedelta(hours=2))) == sent.told()

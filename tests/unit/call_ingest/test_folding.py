@@ -151,12 +151,8 @@ def test_time_alone_ends_a_call(database: MemoryDatabase) -> None:
         ("client:bob", "client", "client:bob"),
     ],
 )
-def test_the_caller_is_told_in_e164_or_as_it_came(
-    database: MemoryDatabase, raw: str, kind: str, caller: str
-) -> None:
-    database.insert(
-        RAW_REQUESTS, request("voice", From=raw) | {"params": [["CallSid", "CA1"], ["From", raw]]}
-    )
+def test_the_caller_is_told_in_e164_or_as_it_came(database: MemoryDatabase, raw: str, kind: str, caller: str) -> None:
+    database.insert(RAW_REQUESTS, request("voice", From=raw) | {"params": [["CallSid", "CA1"], ["From", raw]]})
     fold(database, at(0))
     [started] = events(database)
     assert (started.data["caller_kind"], started.data["caller"]) == (kind, caller)

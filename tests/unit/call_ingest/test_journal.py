@@ -25,9 +25,7 @@ def test_the_order_of_parameters_does_not_matter(target: str, pairs: Pairs, data
 
 
 @given(st.tuples(texts, params), st.tuples(texts, params))
-def test_requests_are_one_exactly_when_they_say_the_same(
-    one: tuple[str, Pairs], other: tuple[str, Pairs]
-) -> None:
+def test_requests_are_one_exactly_when_they_say_the_same(one: tuple[str, Pairs], other: tuple[str, Pairs]) -> None:
     same = one[0] == other[0] and sorted(one[1]) == sorted(other[1])
     assert (request_id(*one) == request_id(*other)) is same
 

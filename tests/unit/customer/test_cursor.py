@@ -28,9 +28,7 @@ def test_a_cursor_comes_back_as_it_went_out(at: datetime, document_id: str) -> N
 
 @given(moments, document_ids)
 def test_a_cursor_can_stand_in_an_address(at: datetime, document_id: str) -> None:
-    assert set(_encode(at, document_id)) <= set(
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    )
+    assert set(_encode(at, document_id)) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
 @pytest.mark.parametrize(

@@ -35,9 +35,7 @@ def answered(call: str = "CA1", seconds: float = 30, name: str | None = None) ->
     return fact(call, seconds, name, outcome="answered", duration_seconds=20, answered_at=at(seconds - 20))
 
 
-def missed(
-    call: str = "CA1", seconds: float = 30, reason: str = "no-answer", name: str | None = None
-) -> CallFact:
+def missed(call: str = "CA1", seconds: float = 30, reason: str = "no-answer", name: str | None = None) -> CallFact:
     return fact(call, seconds, name, outcome="missed", reason=reason, voicemail=True)
 
 
@@ -146,9 +144,7 @@ def test_a_call_that_somebody_answered_was_not_missed(reason: str) -> None:
         assert history.entries["CA1"]["duration_seconds"] == 20
 
 
-@pytest.mark.parametrize(
-    "reason", [reason for reason in MISSED_REASONS if reason not in ("abandoned", "timeout")]
-)
+@pytest.mark.parametrize("reason", [reason for reason in MISSED_REASONS if reason not in ("abandoned", "timeout")])
 def test_what_ringing_led_to_says_more_than_a_guess(reason: str) -> None:
     for guess in ("abandoned", "timeout"):
         assert History(missed(reason=guess), missed(reason=reason)).entries["CA1"]["reason"] == reason

@@ -97,9 +97,7 @@ def test_a_customer_is_announced_once_however_often_they_call(database: MemoryDa
 
 def test_a_name_that_is_learnt_later_is_told(database: MemoryDatabase) -> None:
     handle(database, event("call.started"))
-    handle(
-        database, event("call.started", "CA2", 60, name="ANNA"), event("call.missed", "CA2", 90, name="ANNA")
-    )
+    handle(database, event("call.started", "CA2", 60, name="ANNA"), event("call.missed", "CA2", 90, name="ANNA"))
     assert kinds_told(database) == ["customer.created", "customer.updated"]
     [updated] = [one for one in told(database) if one.type == "customer.updated"]
     assert updated.data["changed"] == {"name": "ANNA"}
@@ -163,9 +161,7 @@ CALLS = [
 
 
 @given(st.permutations(CALLS + CALLS[::2]), st.lists(st.integers(1, 5), min_size=14, max_size=14))
-def test_any_order_repetition_and_batches_end_in_the_same_documents(
-    events: list[Event], sizes: list[int]
-) -> None:
+def test_any_order_repetition_and_batches_end_in_the_same_documents(events: list[Event], sizes: list[int]) -> None:
     whole, piecemeal = MemoryDatabase(), MemoryDatabase()
     handle(whole, *CALLS)
     rest: Sequence[Event] = events

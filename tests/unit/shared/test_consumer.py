@@ -11,7 +11,6 @@ from ringback.contracts.envelope import Event, encode, new_event
 from ringback.errors import ConcurrentUpdate, Permanent, StoreUnavailable, Transient
 from ringback.store.database import INBOX
 from ringback.store.unit_of_work import UnitOfWork
-from ringback.worker import consumer
 from ringback.worker.consumer import CONFLICT_ATTEMPTS, EventConsumer
 from tests.unit.fakes import MemoryDatabase, at
 
@@ -56,7 +55,7 @@ def database() -> MemoryDatabase:
 
 @pytest.fixture
 def handling(database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch) -> EventConsumer:
-    monkeypatch.setattr(consumer.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr("ringback.worker.consumer.time.sleep", lambda _seconds: None)
     bus = Bus("amqp://nowhere")
     return EventConsumer("customer", {"customer.deleted": record}, database.as_database(), bus, lambda: at(0))
 

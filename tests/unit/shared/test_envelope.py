@@ -261,6 +261,7 @@ def test_a_traceparent_is_well_formed_and_shares_its_trace() -> None:
     one, other = traceparent_of("CA1", "a"), traceparent_of("CA1", "b")
     version, trace, span, flags = one.split("-")
     assert (version, len(trace), len(span), flags) == ("00", 32, 16, "01")
-    assert int(trace, 16) and int(span, 16)
+    assert int(trace, 16)
+    assert int(span, 16)
     assert other.split("-")[1] == trace
     assert other.split("-")[2] != span

@@ -1,7 +1,7 @@
 """A worker's loops: supervised, and with one clean end. Threads meet at events, nobody sleeps."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -50,7 +50,7 @@ def at_once() -> float:
 
 
 @pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many failures in a row each pause was for; none takes time."""
     asked: list[int] = []
 
@@ -59,7 +59,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         return 0.0
 
     monkeypatch.setattr(runtime, "_pause", pause)
-    yield asked
+    return asked
 
 
 def run_until_done(*loops: FakeLoop) -> None:
@@ -175,7 +175,12 @@ def test_a_wakeup_ends_the_wait() -> None:
     worker = Worker([loop])
     worker.start()
     assert loop.done.wait(SOON)
-    loop.steps.append(lambda: woken.set() or 60.0)  # type: ignore[func-returns-value]
+
+    def say_so() -> float:
+        woken.set()
+        return 60.0
+
+    loop.steps.append(say_so)
     loop.wakeup.set()
     assert woken.wait(SOON)
     assert worker.stop(SOON)
@@ -201,7 +206,7 @@ def test_an_error_while_closing_hurts_no_other_loop(monkeypatch: pytest.MonkeyPa
 
 def test_ages_are_those_of_the_last_finished_step(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr(runtime.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("ringback.worker.runtime.time.monotonic", lambda: now[0])
     begun, may_end = threading.Event(), threading.Event()
 
     def long_step() -> float:

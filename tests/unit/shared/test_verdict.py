@@ -114,9 +114,7 @@ def test_dead_and_parked_messages_do_not_expire(error: Exception) -> None:
 
 
 def test_the_headers_say_how_often_and_why() -> None:
-    headers = judge(
-        "customer", delivery(), Permanent("No such business.", code="unknown_business")
-    ).message.headers
+    headers = judge("customer", delivery(), Permanent("No such business.", code="unknown_business")).message.headers
     assert headers == {
         ATTEMPT_HEADER: "1",
         REASON_HEADER: "unknown_business",

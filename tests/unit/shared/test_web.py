@@ -132,7 +132,8 @@ def assert_problem(response: TestResponse, status: int, code: str) -> dict[str, 
     assert response.content_type == "application/problem+json"
     document: dict[str, Any] = json.loads(response.data)
     assert (document["status"], document["code"]) == (status, code)
-    assert document["title"] and document["detail"]
+    assert document["title"]
+    assert document["detail"]
     assert document["request_id"] == response.headers["X-Request-Id"]
     return document
 
@@ -184,9 +185,7 @@ def test_what_is_no_bearer_token_is_not_signed_in(client: FlaskClient, header: s
 
 def alg_none() -> str:
     parts = ({"alg": "none", "typ": "JWT"}, {**claims(), "exp": 9_999_999_999})
-    return (
-        ".".join(base64.urlsafe_b64encode(json.dumps(p).encode()).decode().rstrip("=") for p in parts) + "."
-    )
+    return ".".join(base64.urlsafe_b64encode(json.dumps(p).encode()).decode().rstrip("=") for p in parts) + "."
 
 
 def tampered() -> str:
@@ -302,10 +301,7 @@ def test_any_other_request_id_is_replaced(client: FlaskClient, given_id: str) ->
 
 
 def test_every_request_has_an_id_of_its_own(client: FlaskClient) -> None:
-    ids = {
-        client.get(path).headers["X-Request-Id"]
-        for path in ("/everybody", "/everybody", "/nowhere", "/fails")
-    }
+    ids = {client.get(path).headers["X-Request-Id"] for path in ("/everybody", "/everybody", "/nowhere", "/fails")}
     assert len(ids) == 4
 
 

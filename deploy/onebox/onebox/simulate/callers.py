@@ -149,9 +149,7 @@ def _us(rng: Random) -> Caller:
     line = f"{rng.randrange(10_000):04d}"
     if line in LINES_IN_USE:
         line = "0100"
-    return Caller(
-        US, f"+1{area}555{line}", AREAS[area], pick(rng, NAMES_AND_WEIGHTS), pick(rng, STIR_AND_WEIGHTS)
-    )
+    return Caller(US, f"+1{area}555{line}", AREAS[area], pick(rng, NAMES_AND_WEIGHTS), pick(rng, STIR_AND_WEIGHTS))
 
 
 def _foreign(rng: Random) -> Caller:

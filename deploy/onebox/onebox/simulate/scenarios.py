@@ -63,7 +63,7 @@ def each_call(
     begins = start or _first_call(seed)
     recent: deque[tuple[Caller, str]] = deque(maxlen=RECENT_CALLERS)
     for index in range(calls):
-        rng = Random(digest(seed, "call", index))
+        rng = Random(digest(seed, "call", index))  # noqa: S311 - the same seed has to make the same calls
         again = bool(recent) and rng.random() < REPEAT_SHARE
         caller, number = rng.choice(recent) if again else (new_caller(rng), rng.choice(numbers))
         if caller.kind in IDENTIFIABLE and not again:
@@ -93,8 +93,7 @@ def _call(leg: webhooks.Leg, scenario: Scenario, at: datetime, rng: Random) -> C
 
 def _steps(leg: webhooks.Leg, scenario: Scenario, at: datetime, rng: Random) -> tuple[Webhook, ...]:
     ring, talk, message = (
-        rng.randint(*seconds)
-        for seconds in (scenario.ring_seconds, scenario.talk_seconds, scenario.message_seconds)
+        rng.randint(*seconds) for seconds in (scenario.ring_seconds, scenario.talk_seconds, scenario.message_seconds)
     )
     ending = rng.choice(scenario.endings)
     lasted = ring + talk + message
