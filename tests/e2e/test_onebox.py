@@ -163,9 +163,7 @@ def test_a_request_signed_for_another_url_account_or_body_changes_nothing(box: B
     params = box.call(call_sid(50), "+14155550150")
     answers = [
         box.post("/twilio/voice?x=1", params, signature=_signature(box, "/twilio/voice", params)),
-        box.post(
-            "/twilio/voice", {**params, "From": "+14155550151"}, _signature(box, "/twilio/voice", params)
-        ),
+        box.post("/twilio/voice", {**params, "From": "+14155550151"}, _signature(box, "/twilio/voice", params)),
         box.post("/twilio/voice", {**params, "AccountSid": "AC" + "0" * 32}),
     ]
     assert [answer.status_code for answer in answers] == [403, 403, 403]

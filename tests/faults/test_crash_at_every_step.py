@@ -91,9 +91,7 @@ def quick_to_give_up_transactions(mongo_url: str) -> Iterator[None]:
 
 @pytest.mark.fault
 @pytest.mark.timeout(400)
-def test_killing_the_worker_at_any_step_loses_no_event_and_repeats_no_effect(
-    mongo_url: str, bus_url: str
-) -> None:
+def test_killing_the_worker_at_any_step_loses_no_event_and_repeats_no_effect(mongo_url: str, bus_url: str) -> None:
     store_webhooks(mongo_url, 0)
     code, steps = work(mongo_url, bus_url, 0, fatal=0)
     assert code == 0
@@ -110,9 +108,7 @@ def test_killing_the_worker_at_any_step_loses_no_event_and_repeats_no_effect(
 
 @pytest.mark.fault
 @pytest.mark.timeout(200)
-def test_a_killed_worker_publishes_every_event_of_its_call_and_no_other(
-    mongo_url: str, rabbit_url: str
-) -> None:
+def test_a_killed_worker_publishes_every_event_of_its_call_and_no_other(mongo_url: str, rabbit_url: str) -> None:
     audit = _audit_everything(rabbit_url)
     store_webhooks(mongo_url, 0)
     _, steps = work(mongo_url, rabbit_url, 0, fatal=0)

@@ -36,9 +36,7 @@ def mongo(engine: Engine, tmp_path: Path) -> Iterator[EmbeddedMongo]:
 
 @contextmanager
 def client_of(url: str) -> Iterator[MongoClient[dict[str, Any]]]:
-    with MongoClient[dict[str, Any]](
-        url, w="majority", journal=True, serverSelectionTimeoutMS=5000
-    ) as client:
+    with MongoClient[dict[str, Any]](url, w="majority", journal=True, serverSelectionTimeoutMS=5000) as client:
         yield client
 
 
@@ -118,9 +116,7 @@ def hang_up(server: socket.socket) -> None:
             return
 
 
-def test_a_copied_folder_runs_beside_its_original(
-    mongo: EmbeddedMongo, engine: Engine, tmp_path: Path
-) -> None:
+def test_a_copied_folder_runs_beside_its_original(mongo: EmbeddedMongo, engine: Engine, tmp_path: Path) -> None:
     remember(mongo.start(), "kept")
     mongo.stop()
     shutil.copytree(tmp_path / "data", tmp_path / "copy")

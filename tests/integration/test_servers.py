@@ -18,9 +18,7 @@ QUEUE = Queue("work", Exchange("work"), routing_key="work", queue_arguments={"x-
 def publish(url: str, body: str) -> None:
     with Connection(url, connect_timeout=3, transport_options={"confirm_publish": True}) as connection:
         producer = connection.Producer()
-        producer.publish(
-            body, exchange="work", routing_key="work", declare=[QUEUE], timeout=3, confirm_timeout=3
-        )
+        producer.publish(body, exchange="work", routing_key="work", declare=[QUEUE], timeout=3, confirm_timeout=3)
 
 
 def waiting(url: str) -> str | None:
@@ -48,9 +46,7 @@ def test_both_buses_are_offered(bus_url: str) -> None:
 
 
 @pytest.mark.fault
-def test_rabbitmq_survives_kill_9_with_what_it_confirmed(
-    rabbit_server: RabbitServer, rabbit_url: str
-) -> None:
+def test_rabbitmq_survives_kill_9_with_what_it_confirmed(rabbit_server: RabbitServer, rabbit_url: str) -> None:
     publish(rabbit_url, "kept")
     rabbit_server.kill()
     with pytest.raises(UNREACHABLE, match=r"refused|reset"):

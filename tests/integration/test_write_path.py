@@ -287,9 +287,7 @@ def test_the_relay_publishes_what_was_committed_and_then_forgets_it(database: Da
     relay.close()
 
 
-def test_an_event_that_no_queue_takes_stays_in_the_outbox_and_holds_nobody_up(
-    database: Database, bus: Bus
-) -> None:
+def test_an_event_that_no_queue_takes_stays_in_the_outbox_and_holds_nobody_up(database: Database, bus: Bus) -> None:
     connection = bus.connect("test")
     with connection.channel() as channel:
         channel.queue_unbind(SERVICE, "ringback", "call.started")

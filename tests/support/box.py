@@ -26,11 +26,7 @@ class Box:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environ = {
-            **{
-                name: value
-                for name, value in os.environ.items()
-                if not name.startswith(("RINGBACK_", "TWILIO_"))
-            },
+            **{name: value for name, value in os.environ.items() if not name.startswith(("RINGBACK_", "TWILIO_"))},
             "RINGBACK_PORT": str(self.port),
             "RINGBACK_DATA": str(folder / "var"),
             **environ,

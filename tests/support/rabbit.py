@@ -154,6 +154,8 @@ class LocalRabbit:
         self._process = self._names = None
 
     def pause(self) -> None:
+        # A test may kill it while it is frozen.
+        self._evaluate(WRITE_LISTS)
         self._signal(signal.SIGSTOP)
         self._paused = True
 

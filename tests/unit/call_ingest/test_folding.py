@@ -14,6 +14,7 @@ from call_ingest.handlers import Folding
 from call_ingest.journal import Accepted
 from call_ingest.store import CALLS, RAW_REQUESTS
 from ringback.contracts.envelope import Event, decode
+from ringback.errors import Permanent
 from ringback.store.database import OUTBOX
 from tests.unit.fakes import CALLER, NUMBER, T0, Document, MemoryDatabase, at, sample_settings
 
@@ -156,3 +157,10 @@ def test_the_caller_is_told_in_e164_or_as_it_came(database: MemoryDatabase, raw:
     fold(database, at(0))
     [started] = events(database)
     assert (started.data["caller_kind"], started.data["caller"]) == (kind, caller)
+
+
+def test_a_call_of_a_business_that_is_gone_is_neither_dropped_nor_guessed(database: MemoryDatabase) -> None:
+    database.insert(RAW_REQUESTS, request("voice") | {"business": "gone"})
+    with pytest.raises(Permanent):
+        fold(database, at(0))
+    assert all(row["pending"] for row in database.documents(RAW_REQUESTS).values())

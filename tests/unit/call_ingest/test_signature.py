@@ -224,6 +224,13 @@ def test_what_is_no_form_is_unsigned(body: bytes) -> None:
     assert verdict(check(), TARGET, body, SIGNATURE) == "unsigned"
 
 
+def test_what_is_not_utf8_is_not_read_as_something_else_that_was_signed() -> None:
+    whole = [("AccountSid", ACCOUNT), ("From", "\N{REPLACEMENT CHARACTER}")]
+    body = f"AccountSid={ACCOUNT}&From=%FF".encode()
+    assert verdict(check(), TARGET, whole, signed(whole)) == "accepted"
+    assert verdict(check(), TARGET, body, signed(whole)) == "unsigned"
+
+
 def test_a_form_may_have_many_fields() -> None:
     params = [("AccountSid", ACCOUNT), *((f"Header{number}", "x") for number in range(MAX_FIELDS - 2))]
     assert verdict(check(), TARGET, params, signed(params)) == "accepted"

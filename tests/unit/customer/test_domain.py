@@ -151,6 +151,12 @@ def test_what_ringing_led_to_says_more_than_a_guess(reason: str) -> None:
         assert History(missed(reason=reason), missed(reason=guess)).entries["CA1"]["reason"] == reason
 
 
+def test_of_two_ends_alike_the_earlier_counts_whichever_came_first() -> None:
+    early, late = missed(seconds=20), missed(seconds=30)
+    assert History(early, late) == History(late, early)
+    assert History(early, late).entries["CA1"]["ended_at"] == at(20)
+
+
 def test_every_end_that_can_be_told_is_weighed() -> None:
     every = [("answered", ""), *(("missed", reason) for reason in MISSED_REASONS)]
     assert sorted(OUTCOMES_BY_WEIGHT) == sorted(every)

@@ -127,9 +127,7 @@ def test_what_ended_agrees_with_what_was_dialled(seed: int) -> None:
         answered = call.kind == "answered"
         assert (result["DialCallStatus"] == "completed") == answered == ("DialCallDuration" in result)
         assert result["DialBridged"] == ("true" if answered else "false")
-        assert (
-            ("Duration" in ending) == (ending["CallStatus"] == "completed") == (ending["CallDuration"] != "0")
-        )
+        assert ("Duration" in ending) == (ending["CallStatus"] == "completed") == (ending["CallDuration"] != "0")
         if answered:
             assert int(ending["CallDuration"]) > int(result["DialCallDuration"]) > 0
 

@@ -81,9 +81,7 @@ class Serve(Protocol):
 def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
     """Senders that are made from here on reach the returned twin."""
 
-    def start(
-        status: int = 200, body: bytes = TWIML, public_url: str = BASE_URL, kind: type[Twin] = Twin
-    ) -> Twin:
+    def start(status: int = 200, body: bytes = TWIML, public_url: str = BASE_URL, kind: type[Twin] = Twin) -> Twin:
         twin = kind(status, body, public_url)
         monkeypatch.setattr("onebox.simulate.sender.HTTPAdapter", lambda **_: twin)
         return twin
@@ -173,9 +171,7 @@ def test_twiml_is_due_to_a_caller_but_not_to_a_status(serve: Serve) -> None:
         assert sender.post(Webhook(STATUS, CALLING.params)).ok
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"OK", b"<Response>", b"<html/>", b" " + TWIML, b"<Response/>" + b" " * 65536]
-)
+@pytest.mark.parametrize("body", [b"", b"OK", b"<Response>", b"<html/>", b" " + TWIML, b"<Response/>" + b" " * 65536])
 def test_what_twilio_would_not_take_is_no_twiml(body: bytes) -> None:
     assert not is_twiml(body)
     assert is_twiml(TWIML)

@@ -120,6 +120,7 @@ def test_times_are_utc_whatever_zone_they_were_written_in() -> None:
         pytest.param(json.dumps(envelope()).encode()[:-1], id="cut off"),
         pytest.param(json.dumps([envelope()]).encode(), id="batch"),
         pytest.param(json.dumps(envelope()).replace(": 5", ": NaN"), id="NaN in data"),
+        pytest.param(json.dumps(envelope(unknown=5)).replace('"unknown": 5', '"unknown": NaN'), id="NaN anywhere"),
         pytest.param(json.dumps(envelope()).replace(": 5", ": Infinity"), id="Infinity in data"),
         pytest.param(json.dumps(envelope()).replace(": 5", ": 1e999"), id="number beyond floats"),
         pytest.param(json.dumps(envelope()).replace(": 5", ": " + "9" * 5000), id="number of 5000 digits"),
