@@ -14,8 +14,10 @@ from phonenumbers import SUPPORTED_REGIONS
 from ringback.phone import E164
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-PERIOD = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
+KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
+# What XML 1.0 (section 2.2) can say: the name is spoken to callers.
+SPEAKABLE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]+\Z")
+PERIOD = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)", re.ASCII)
 MINUTES_A_DAY = 24 * 60
 OPEN_TEXT = "Hi, this is {business}. Sorry we missed your call! Reply here and we will get right back to you."
 CLOSED_TEXT = (
@@ -118,7 +120,7 @@ class SegmentRulesSchema(Schema):
 
 
 class BusinessSchema(Schema):
-    name = fields.String(required=True, validate=validate.Length(min=1, max=200))
+    name = fields.String(required=True, validate=[validate.Length(min=1, max=200), validate.Regexp(SPEAKABLE)])
     numbers = fields.List(PhoneNumber(), required=True, validate=validate.Length(min=1))
     country = fields.String(load_default="US", validate=validate.OneOf(sorted(SUPPORTED_REGIONS)))
     timezone = Zone(required=True)

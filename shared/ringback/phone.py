@@ -46,8 +46,9 @@ KIND_OF_TYPE = {
 }
 # Kinds of caller IDs that identify nobody: many people share them, or they are no telephone number.
 NAMELESS_KINDS = frozenset({"withheld", "sip", "client", "short", "malformed"})
+PUNCTUATION = re.compile(r"[\s().+/-]")
 SHORT_CODE = re.compile(r"\+?\d{3,6}")
-E164 = re.compile(r"\+[1-9]\d{6,14}")
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def to_e164(text: str, region: str) -> str | None:
 
 def _is_withheld(text: str) -> bool:
     name = text.lower().removeprefix("client:").removeprefix("sip:").partition("@")[0]
-    return name in WITHHELD_WORDS or text.removeprefix("+") in WITHHELD_DIGITS
+    return name in WITHHELD_WORDS or PUNCTUATION.sub("", text) in WITHHELD_DIGITS
 
 
 def _identify_number(text: str, region: str) -> Caller:
@@ -95,9 +96,11 @@ def _identify_number(text: str, region: str) -> Caller:
         number = phonenumbers.parse(text, region)
     except NumberParseException:
         return Caller("malformed", None)
-    if not phonenumbers.is_possible_number(number):
+    # Not `is_possible_number`: it takes a number without its area code, too.
+    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
         return Caller("malformed", None)
-    return Caller(_kind(number), phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return Caller(_kind(number), e164) if E164.fullmatch(e164) else Caller("malformed", None)
 
 
 def _kind(number: PhoneNumber) -> str:

@@ -133,7 +133,7 @@ def _load_environment(
     environ: Mapping[str, str], require: tuple[str, ...], problems: dict[str, list[str]]
 ) -> dict[str, Any]:
     for name in require:
-        if name not in environ:
+        if not environ.get(name, "").strip(" ,"):
             problems[name] = ["Missing."]
     try:
         return dict(EnvironmentSchema().load(environ))

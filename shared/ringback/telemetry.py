@@ -7,7 +7,7 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +20,18 @@ SECRET_KEYS = re.compile(r"token|secret|password|signature|authorization", re.IG
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for key, value in event.items():
-        event[key] = "[redacted]" if SECRET_KEYS.search(key) else _masked(value)
-    return event
+    return _without_secrets(event)
+
+
+def _without_secrets(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: "[redacted]" if SECRET_KEYS.search(str(key)) else _masked(value) for key, value in values.items()}
 
 
 def _masked(value: Any) -> Any:
     if isinstance(value, str):
         return PHONE.sub(lambda match: f"{match.group()[:2]}***{match.group()[-4:]}", value)
     if isinstance(value, dict):
-        return {key: _masked(part) for key, part in value.items()}
+        return _without_secrets(value)
     if isinstance(value, list | tuple):
         return [_masked(part) for part in value]
     return value

@@ -1,6 +1,8 @@
 """The product from outside: `ringback up`, signed webhooks, customers."""
 
 import json
+import os
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -230,6 +232,22 @@ def test_kill_9_of_everything_in_the_middle_of_a_simulation_loses_nothing_that_w
         assert set(calls.values()) == {1}
     finally:
         box.close()
+
+
+@pytest.mark.timeout(120)
+def test_a_mongod_that_dies_under_the_box_is_started_again(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    box.start()
+    try:
+        token = box.token()
+        mongod = box._mongod_pid()
+        assert mongod is not None
+        os.kill(mongod, signal.SIGKILL)
+        params = box.call(call_sid(1), CALLER)
+        eventually(lambda: box.post("/twilio/voice", params).ok, seconds=30)
+        eventually(lambda: box.get("/customers", token).get("total") == 1, seconds=30)
+    finally:
+        assert box.stop() == 0
 
 
 @pytest.mark.timeout(120)

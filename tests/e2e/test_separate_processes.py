@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 import requests
-from onebox.embedded_mongo import free_port
-from tests.support.box import RINGBACK
-from tests.support.waiting import eventually
 
+from onebox.embedded_mongo import free_port
 from ringback.clock import system_clock
 from ringback.web.access import Principal, make_token
+from tests.support.box import RINGBACK
+from tests.support.waiting import eventually
 
 SECRET = "a secret that is long enough for this test"
 STOP_SECONDS = 40

@@ -4,11 +4,6 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.integration.test_write_path import COUNTERS, count_calls, counts
-from tests.support.events import call_event, call_sid
-from tests.support.mongo import MongoServer
-from tests.support.rabbit import RabbitServer
-from tests.support.waiting import eventually
 
 from ringback.bus.connection import Bus
 from ringback.clock import system_clock
@@ -18,6 +13,11 @@ from ringback.store.unit_of_work import UnitOfWork
 from ringback.worker.consumer import EventConsumer
 from ringback.worker.relay import Relay
 from ringback.worker.runtime import Worker
+from tests.integration.test_write_path import COUNTERS, count_calls, counts
+from tests.support.events import call_event, call_sid
+from tests.support.mongo import MongoServer
+from tests.support.rabbit import RabbitServer
+from tests.support.waiting import eventually
 
 CALLER = "+14155550101"
 EVENTS_EACH = 100

@@ -4,9 +4,13 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import settings
 
 # The default renders tracebacks with all their locals: most of the time of a test in which something fails.
 structlog.configure(processors=[structlog.processors.KeyValueRenderer()])
+# A busy machine is no failure.
+settings.register_profile("ringback", deadline=None)
+settings.load_profile("ringback")
 
 HERE = Path(__file__).parent
 

@@ -74,6 +74,13 @@ class Box:
         self._server = HttpServer(Gateway(self._own_app(), apps[0], apps), self.settings.port)
         self._server.start()
 
+    def heal(self) -> None:
+        """Start MongoDB again if it ended; to be called every second or so, from the main thread."""
+        if self._mongo is None or self._mongo.running:
+            return
+        log.error("box.mongod_ended")
+        self._mongo.start()
+
     def stop(self) -> None:
         """Stop listening, finish what is in hand, then stop MongoDB."""
         if self._server is not None:

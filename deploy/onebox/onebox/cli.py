@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-from dataclasses import dataclass
 from types import FrameType
 
 import click
@@ -11,6 +10,8 @@ import click
 from onebox.box import Box, required_settings
 from ringback.secrets import with_generated_secrets
 from ringback.settings import Settings, load_settings
+
+HEAL_SECONDS = 0.5
 
 
 @click.command()
@@ -23,24 +24,24 @@ def up() -> None:
     try:
         box.start()
         click.echo(welcome(settings))
-        ending.wait()
+        while not ending.asked_within(HEAL_SECONDS):
+            box.heal()
     finally:
         box.stop()
 
 
-@dataclass
 class Ending:
     """SIGTERM and SIGINT as something to wait for."""
 
-    def __post_init__(self) -> None:
+    def __init__(self) -> None:
         self._asked = threading.Event()
 
     def listen(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask)
 
-    def wait(self) -> None:
-        self._asked.wait()
+    def asked_within(self, seconds: float) -> bool:
+        return self._asked.wait(seconds)
 
     def _ask(self, _number: int, _frame: FrameType | None) -> None:
         self._asked.set()

@@ -152,6 +152,7 @@ def _encode(at: datetime, document_id: str) -> str:
 def _decode(cursor: str) -> tuple[datetime, str]:
     try:
         milliseconds, document_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        str(document_id).encode()  # a lone surrogate is no text that MongoDB could compare with
         return datetime.fromtimestamp(milliseconds / 1000, UTC), str(document_id)
     except (ValueError, TypeError, OverflowError, OSError) as error:
         raise Invalid("The cursor is not one of ours.", errors={"cursor": ["Not valid."]}) from error

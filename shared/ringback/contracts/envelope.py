@@ -124,7 +124,8 @@ def traceparent_of(trace: str, span: str) -> str:
 
 def _parse(body: bytes | str) -> dict[str, Any]:
     try:
-        document = json.loads(body, parse_constant=_refuse_constant)
+        document = json.loads(body, parse_constant=_refuse_constant, parse_int=_stored_int)
+        _refuse_lone_surrogates(body, document)
     except (ValueError, RecursionError) as error:
         raise MalformedEvent("The body is not JSON.") from error
     if not isinstance(document, dict):
@@ -134,6 +135,20 @@ def _parse(body: bytes | str) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON (RFC 8259)")
+
+
+def _stored_int(digits: str) -> int:
+    number = int(digits)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError("beyond the 64 bits that BSON keeps")
+    return number
+
+
+def _refuse_lone_surrogates(body: bytes | str, document: object) -> None:
+    """JSON can escape half a character (RFC 8259 section 8.2), which no store and no page can hold."""
+    escaped = b"\\ud" in body.lower() if isinstance(body, bytes) else "\\ud" in body.lower()
+    if escaped:
+        json.dumps(document, ensure_ascii=False).encode()
 
 
 def _known(name: str) -> EventType:

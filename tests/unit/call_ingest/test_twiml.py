@@ -5,7 +5,7 @@ from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from call_ingest import twiml
@@ -60,9 +60,9 @@ def test_an_answer_has_its_verbs_and_no_other(answer: str, name: str) -> None:
 @example(name="\x00")
 @example(name="\ufffe")
 def test_any_name_that_a_business_can_have_makes_a_valid_document(answer: str, name: str) -> None:
-    assume(can_be_called(name))
     speak, expected = ANSWERS[answer]
-    assert verbs(speak(replace(DEMO, name=name))) == expected
+    if can_be_called(name):
+        assert verbs(speak(replace(DEMO, name=name))) == expected
 
 
 def can_be_called(name: str) -> bool:

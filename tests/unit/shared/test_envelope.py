@@ -31,7 +31,7 @@ def values_of(field: fields.Field[Any]) -> st.SearchStrategy[Any]:
     elif isinstance(field, fields.Boolean):
         strategy = st.booleans()
     elif isinstance(field, fields.Integer):
-        strategy = st.integers(0, 2**31)
+        strategy = st.integers(0, 2**31 - 1)
     elif isinstance(field, fields.Float):
         strategy = st.floats(0, 1)
     elif isinstance(field, fields.Dict):
