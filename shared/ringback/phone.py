@@ -100,7 +100,23 @@ def _identify_number(text: str, region: str) -> Caller:
     if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
         return Caller("malformed", None)
     e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    return Caller(_kind(number), e164) if E164.fullmatch(e164) else Caller("malformed", None)
+    if _is_withheld(e164):
+        return Caller("withheld", None)
+    return Caller(_kind(number), e164) if _is_settled(e164) else Caller("malformed", None)
+
+
+def _is_settled(e164: str) -> bool:
+    """Whether reading the number again gives the same: else one caller would become two customers."""
+    if not E164.fullmatch(e164):
+        return False
+    again = phonenumbers.parse(e164)
+    return phonenumbers.format_number(again, phonenumbers.PhoneNumberFormat.E164) == e164
+
+
+def digits_of(e164: str) -> tuple[str, str]:
+    """A number's digits as they are written abroad and at home, trunk prefix included."""
+    national = phonenumbers.format_number(phonenumbers.parse(e164), phonenumbers.PhoneNumberFormat.NATIONAL)
+    return e164.removeprefix("+"), re.sub(r"[^0-9]", "", national)
 
 
 def _kind(number: PhoneNumber) -> str:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 THREADS = 16
 BACKLOG = 1024
-MAX_BODY = 1 << 20
+# Larger ones waitress refuses by itself, in plain text; up to here the services answer in their own words.
+MAX_BODY = 16 << 20
 POLL_SECONDS = 1.0
 
 

@@ -87,6 +87,6 @@ class Journal:
     def _insert_all(self, group: Sequence[_Waiting]) -> BaseException | None:
         try:
             self._insert([waiting.document for waiting in group])
-        except Exception as error:
+        except BaseException as error:  # whoever waits for this group has to be told, whatever ends the leader
             return error
         return None

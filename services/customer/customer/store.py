@@ -17,6 +17,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from customer.domain import CallFact, Document, customer_id_of, entry_id_of
 from ringback.errors import Invalid
+from ringback.phone import digits_of
 from ringback.store.database import Database, Indexes
 from ringback.store.mongo import translated_errors
 from ringback.store.unit_of_work import UnitOfWork
@@ -24,6 +25,7 @@ from ringback.store.unit_of_work import UnitOfWork
 CUSTOMERS = "customers"
 TIMELINE = "timeline"
 EXACT_TOTAL = 10_000
+LAST_CHARACTER = "\U0010ffff"
 INDEXES: Indexes = {
     CUSTOMERS: [
         IndexModel(
@@ -67,7 +69,7 @@ def caller(work: UnitOfWork, callers: Callers, fact: CallFact) -> Document | Non
 def searchable(profile: Document) -> Document:
     """The profile with what it can be found by: words of the name, the number with and without its country."""
     words = (profile["name"] or "").casefold().split()
-    numbers = [phone.removeprefix("+") for phone in profile["phones"]]
+    numbers = [digits for phone in profile["phones"] for digits in digits_of(phone)]
     endings = [number[start:] for number in numbers for start in range(len(number) - 3)]
     email = [profile["email"].casefold()] if profile["email"] else []
     return {**profile, "search": sorted({*words, *endings, *email})}
@@ -112,7 +114,7 @@ def list_customers(
         **{name: {"$eq": value} for name, value in filters.items()},
     }
     if words:
-        query["$and"] = [{"search": {"$elemMatch": {"$gte": word, "$lt": word + "\uffff"}}} for word in words]
+        query["$and"] = [{"search": {"$elemMatch": {"$gte": word, "$lt": word + LAST_CHARACTER}}} for word in words]
     with translated_errors():
         total = database[CUSTOMERS].count_documents(query, limit=EXACT_TOTAL + 1)
         items, following = _page(database, CUSTOMERS, query, "last_activity_at", cursor, limit)

@@ -41,7 +41,7 @@ class Event:
 
 def event_id(business: str, event_type: str, *cause: str) -> str:
     """The id of the event that `cause` leads to: the same cause always makes the same id."""
-    return str(uuid.uuid5(EVENT_NAMESPACE, "\n".join((business, event_type, *cause))))
+    return str(uuid.uuid5(EVENT_NAMESPACE, json.dumps([business, event_type, *cause])))
 
 
 def new_event(

@@ -47,7 +47,6 @@ def test_a_number_is_found_in_any_writing(query: str) -> None:
     assert findable(search_words(query), phones=("+12125550123",))
 
 
-@pytest.mark.xfail(reason="search knows no trunk prefixes yet")
 def test_a_number_is_found_as_it_is_written_at_home() -> None:
     assert findable(search_words("020 7946 0018"), phones=("+442079460018",))
 

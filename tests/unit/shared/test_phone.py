@@ -49,6 +49,11 @@ def test_a_pseudo_number_is_withheld_however_it_is_written(raw: str) -> None:
     assert identify(raw, "US").e164 is None
 
 
+@pytest.mark.parametrize(("raw", "region"), [("282452253", "CN"), ("0 28 2452253", "CN"), ("00 7378742833", "CZ")])
+def test_a_pseudo_number_is_withheld_when_it_comes_of_a_national_writing(raw: str, region: str) -> None:
+    assert identify(raw, region).e164 is None
+
+
 @pytest.mark.parametrize(
     "raw", ["sip:anonymous@anonymous.invalid", "client:Anonymous", "client:anonymous", "sip:Unknown@10.0.0.1"]
 )
