@@ -113,10 +113,15 @@ def _is_settled(e164: str) -> bool:
     return phonenumbers.format_number(again, phonenumbers.PhoneNumberFormat.E164) == e164
 
 
-def digits_of(e164: str) -> tuple[str, str]:
-    """A number's digits as they are written abroad and at home, trunk prefix included."""
-    national = phonenumbers.format_number(phonenumbers.parse(e164), phonenumbers.PhoneNumberFormat.NATIONAL)
-    return e164.removeprefix("+"), re.sub(r"[^0-9]", "", national)
+def digits_of(e164: str) -> tuple[str, ...]:
+    """A number's digits as they are written abroad and, where its country is known, at home with trunk prefix."""
+    abroad = e164.removeprefix("+")
+    try:
+        number = phonenumbers.parse(e164)
+    except NumberParseException:
+        return (abroad,)
+    national = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL)
+    return abroad, re.sub(r"[^0-9]", "", national)
 
 
 def _kind(number: PhoneNumber) -> str:
