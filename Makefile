@@ -26,7 +26,7 @@ test: $(VENV)/.dev setup broker lint ## Everything: lint, then all tests on a re
 	$(BIN)/pytest
 
 test-fast: $(VENV)/.dev ## Tests that need no server (a few seconds)
-	$(BIN)/pytest tests/unit $(wildcard tests/contract)
+	$(BIN)/pytest --numprocesses auto tests/unit tests/contract
 
 lint: $(VENV)/.dev ## Style, types and the rules of who may import whom
 	$(BIN)/ruff check
