@@ -1,5 +1,6 @@
 """HTTP in. Twilio gets TwiML whatever happens; its own error texts would be read to the caller."""
 
+from functools import partial
 from http import HTTPStatus
 
 from flask import Blueprint, Response, request
@@ -14,8 +15,16 @@ from ringback.web.access import PUBLIC, Access
 from ringback.web.problems import log, report_unexpected, status_of
 
 PREFIX = "/twilio/"
+# Kind of webhook → where Twilio posts it: a call came in, what came of ringing, the call's status changed, the
+# caller left a voicemail.
+WEBHOOKS = {
+    "voice": "/twilio/voice",
+    "dial": "/twilio/voice/dial",
+    "status": "/twilio/voice/status",
+    "recording": "/twilio/voice/recording",
+}
 # Twilio signs its requests; a bearer token has no place here.
-ACCESS: Access = {f"twilio.{kind}": PUBLIC for kind in ("voice", "dial", "status", "recording")}
+ACCESS: Access = {f"twilio.{kind}": PUBLIC for kind in WEBHOOKS}
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -33,26 +42,8 @@ def twilio_blueprint(reception: Reception, signature: SignatureCheck) -> Bluepri
         params = signature.verify(target, request.get_data(cache=False), request.headers.get("X-Twilio-Signature"))
         return _xml(reception.answer(Accepted(kind, target, params)))
 
-    @twilio.post("/twilio/voice")
-    def voice() -> Response:
-        """A call came in."""
-        return accept("voice")
-
-    @twilio.post("/twilio/voice/dial")
-    def dial() -> Response:
-        """What came of ringing."""
-        return accept("dial")
-
-    @twilio.post("/twilio/voice/status")
-    def status() -> Response:
-        """The call changed its status."""
-        return accept("status")
-
-    @twilio.post("/twilio/voice/recording")
-    def recording() -> Response:
-        """The caller left a voicemail."""
-        return accept("recording")
-
+    for kind, path in WEBHOOKS.items():
+        twilio.add_url_rule(path, kind, partial(accept, kind), methods=["POST"])
     return twilio
 
 
