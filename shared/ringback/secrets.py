@@ -23,11 +23,11 @@ def with_generated_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     merged = dict(environ)
     for name, generate in GENERATED.items():
         if not merged.get(name) and not merged.get(f"{name}_FILE"):
-            merged[name] = _kept(folder / name.lower(), generate)
+            merged[name] = kept(folder / name.lower(), generate)
     return merged
 
 
-def _kept(path: Path, generate: Callable[[], str]) -> str:
+def kept(path: Path, generate: Callable[[], str]) -> str:
     """The secret in the file; of several processes that start at once one decides it."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

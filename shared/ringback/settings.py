@@ -73,7 +73,11 @@ class EnvironmentSchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    mongo_url = fields.String(data_key="RINGBACK_MONGO_URL", load_default=None)
+    mongo_url = fields.String(
+        data_key="RINGBACK_MONGO_URL",
+        load_default=None,
+        validate=validate.Regexp(r"mongodb(\+srv)?://.", error="Not a mongodb:// address."),
+    )
     bus_url = fields.String(
         data_key="RINGBACK_BUS_URL",
         load_default=None,

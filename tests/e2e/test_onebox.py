@@ -14,7 +14,7 @@ from pymongo import MongoClient
 from twilio.request_validator import RequestValidator
 from werkzeug.datastructures import MultiDict
 
-from call_ingest.journal import request_id
+from call_ingest.journal import raw_request_id
 from tests.support.box import Box, read_ledger
 from tests.support.events import call_sid
 from tests.support.waiting import eventually
@@ -224,7 +224,7 @@ def test_kill_9_of_everything_in_the_middle_of_a_simulation_loses_nothing_that_w
         token = box.token()
         with MongoClient[dict[str, Any]](box.mongo_url) as client:
             stored = client["ringback_call_ingest"]["raw_requests"]
-            ids = {request_id(line["path"], list(line["params"].items())) for line in answered}
+            ids = {raw_request_id(line["path"], list(line["params"].items())) for line in answered}
             assert stored.count_documents({"_id": {"$in": list(ids)}}) == len(ids)
             eventually(lambda: not _in_motion(client), seconds=60)
         calls = Counter(box.timeline_calls(token))

@@ -129,6 +129,16 @@ def test_competing_consumers_share_a_queue_without_overlap(harness: Harness) -> 
     assert sorted(received) == sorted(message.id for message in messages)
 
 
+def test_a_message_that_the_client_library_cannot_read_arrives_as_it_is_and_holds_nobody_up(
+    harness: Harness,
+) -> None:
+    odd = Message("odd", b"not compressed", "call.started", headers={"compression": "nope"})
+    harness.publish(started(1), odd, started(2))
+    received = receive_all(harness.consumer(), 3)
+    assert [delivery.message_id for delivery in received] == [started(1).id, "odd", started(2).id]
+    assert received[1].body == b"not compressed"
+
+
 def test_a_mandatory_message_that_no_queue_takes_is_reported_and_its_neighbours_arrive(
     harness: Harness,
 ) -> None:

@@ -7,15 +7,26 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from pymongo import MongoClient
+from pymongo.errors import OperationFailure
 
-from onebox.embedded_mongo import EmbeddedMongo, is_locked
+from onebox.embedded_mongo import (
+    EmbeddedMongo,
+    address,
+    direct_client,
+    ensure_replica_set,
+    is_locked,
+    is_primary,
+    password_file,
+    url_of,
+)
 from onebox.engine import Engine, EngineError, locate
 from tests.support.waiting import eventually
 
@@ -50,6 +61,12 @@ def words(url: str) -> list[str]:
         return [row["_id"] for row in client.get_default_database()["words"].find()]
 
 
+def port_of(url: str) -> int:
+    port = urlsplit(url).port
+    assert port is not None
+    return port
+
+
 def test_it_accepts_transactions_as_soon_as_it_has_started(mongo: EmbeddedMongo) -> None:
     with client_of(mongo.start()) as client, client.start_session() as session, session.start_transaction():
         client.get_default_database()["words"].insert_one({"_id": "one"}, session=session)
@@ -60,7 +77,93 @@ def test_only_this_user_on_this_machine_reaches_it(mongo: EmbeddedMongo, tmp_pat
     with client_of(mongo.start()) as client:
         options = client.admin.command("getCmdLineOpts")["parsed"]
     assert options["net"]["bindIp"] == "127.0.0.1"
-    assert (tmp_path / "data" / "mongo").stat().st_mode & 0o777 == 0o700
+    assert mode(tmp_path / "data" / "mongo") == 0o700
+    assert {file.name: mode(file) for file in (tmp_path / "data" / "secrets").iterdir()} == {
+        "mongo_key": 0o600,
+        "mongo_password": 0o600,
+    }
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def test_without_the_password_it_answers_nothing(mongo: EmbeddedMongo) -> None:
+    port = port_of(mongo.start())
+    nobody = f"mongodb://127.0.0.1:{port}/ringback?replicaSet=ringback"
+    assert refusal(nobody) == "Unauthorized"
+    assert refusal(address(port, "guessed")) == "AuthenticationFailed"
+    assert words(mongo.url) == []
+
+
+def refusal(url: str) -> str:
+    with pytest.raises(OperationFailure) as caught:
+        remember(url, "from a stranger")
+    assert caught.value.details is not None
+    return str(caught.value.details["codeName"])
+
+
+def test_a_stranger_cannot_make_the_first_user(mongo: EmbeddedMongo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onebox.embedded_mongo.ensure_user", lambda *_: True)
+    with direct_client(port_of(mongo.start())) as stranger, pytest.raises(OperationFailure) as caught:
+        stranger.admin.command("createUser", "stranger", pwd="x", roles=["root"])
+    assert caught.value.details is not None
+    assert caught.value.details["codeName"] == "Unauthorized"
+
+
+def test_another_process_of_the_user_finds_the_url(mongo: EmbeddedMongo, tmp_path: Path) -> None:
+    url = mongo.start()
+    assert url_of(tmp_path / "data") == url
+
+
+def test_a_folder_from_before_there_was_a_password_gets_one(engine: Engine, tmp_path: Path) -> None:
+    with running_without_password(engine, tmp_path / "data") as client:
+        client["ringback"]["words"].insert_one({"_id": "kept"})
+    with EmbeddedMongo(engine, tmp_path / "data") as mongo:
+        assert words(mongo.url) == ["kept"]
+        assert refusal(address(port_of(mongo.url), "guessed")) == "AuthenticationFailed"
+
+
+@contextmanager
+def running_without_password(engine: Engine, folder: Path) -> Iterator[MongoClient[dict[str, Any]]]:
+    """As Ringback's first versions ran it."""
+    mongo = Unprotected(engine, folder)
+    mongo._prepare_folder()
+    mongo._spawn_on_free_port()
+    port = int((folder / "mongo.port").read_text())
+    try:
+        with direct_client(port) as client:
+            ensure_replica_set(client, f"127.0.0.1:{port}")
+        with direct_client(port) as client:
+            eventually(lambda: is_primary(client))
+            yield client
+    finally:
+        mongo.stop()
+
+
+class Unprotected(EmbeddedMongo):
+    def _command(self) -> list[str]:
+        return [word for word in super()._command() if "keyFile" not in word and "LocalhostAuth" not in word]
+
+
+def lose(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def expose(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.chmod(0o644)
+
+
+@pytest.mark.parametrize("harm", [lose, expose])
+def test_secrets_that_a_copy_or_a_user_lost_or_exposed_are_mended(
+    mongo: EmbeddedMongo, tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    remember(mongo.start(), "kept")
+    mongo.stop()
+    harm(tmp_path / "data" / "secrets")
+    assert words(mongo.start()) == ["kept"]
+    assert mode(password_file(tmp_path / "data")) == 0o600
 
 
 def test_a_restart_keeps_the_address_and_the_data(mongo: EmbeddedMongo) -> None:
@@ -92,7 +195,7 @@ def test_a_port_taken_meanwhile_is_exchanged(mongo: EmbeddedMongo) -> None:
     url = mongo.start()
     remember(url, "kept")
     mongo.stop()
-    with answering(int(url.split(":")[2].split("/")[0])):
+    with answering(port_of(url)):
         assert mongo.start() != url
         assert words(mongo.url) == ["kept"]
 

@@ -13,7 +13,7 @@ from ringback.bus.message import Delivery, Message
 from ringback.bus.topology import Topology, dead_queue, parked_queue
 from ringback.clock import system_clock
 from ringback.contracts.envelope import Event, encode, new_event
-from ringback.errors import ConcurrentUpdate, Permanent, Transient
+from ringback.errors import BusUnavailable, ConcurrentUpdate, Permanent, Transient
 from ringback.store.database import OUTBOX, Database, open_database
 from ringback.store.unit_of_work import UnitOfWork
 from ringback.worker.consumer import EventConsumer, Handler
@@ -197,6 +197,29 @@ def test_a_malformed_event_ends_in_the_dead_letters_with_its_reason_and_delays_n
     run_until(consumer, lambda: counts(database) == {"+14155550101": 1})
     [dead] = take(bus, dead_queue(SERVICE))
     assert (dead.body, dead.headers["ringback-reason"]) == (body, reason)
+    consumer.close()
+
+
+def test_a_batch_whose_bad_event_cannot_be_forwarded_is_held_and_not_redelivered(
+    database: Database, bus: Bus, publish: Callable[..., set[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(started(1), started(2, caller_name="permanent"), started(3))
+    consumer = consumer_of(database, bus)
+    forward, refusals = consumer._outlet.publish, iter([BusUnavailable("blocked")] * 5)
+
+    def blocked_for_a_while(messages: Sequence[Message]) -> set[str]:
+        for error in refusals:
+            raise error
+        return forward(messages)
+
+    monkeypatch.setattr(consumer._outlet, "publish", blocked_for_a_while)
+    pauses = [consumer.step() for _ in range(5)]
+    assert pauses == [1.0] * 5
+    assert counts(database) == {"+14155550101": 2}
+    eventually(lambda: consumer.step() == 0.0)
+    [dead] = take(bus, dead_queue(SERVICE))
+    assert dead.headers["ringback-attempt"] == "1"
+    assert consumer._connected().receive(0.3) == []
     consumer.close()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import requests
 from twilio.request_validator import RequestValidator
 
-from onebox.embedded_mongo import free_port
+from onebox.embedded_mongo import free_port, url_of
 from tests.support.events import CALLED
 from tests.support.waiting import eventually
 
@@ -76,8 +76,7 @@ class Box:
 
     @property
     def mongo_url(self) -> str:
-        port = (self._folder / "var" / "mongo.port").read_text().strip()
-        return f"mongodb://127.0.0.1:{port}/ringback?replicaSet=ringback"
+        return url_of(self._folder / "var")
 
     def token(self, role: str = "owner") -> str:
         return self.run("token", "--business", "demo", "--role", role).stdout.strip()

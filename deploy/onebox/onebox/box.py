@@ -12,21 +12,21 @@ import customer.app
 import customer.store
 import customer.worker
 from onebox.embedded_mongo import EmbeddedMongo
-from onebox.engine import locate
+from onebox.engine import EngineError, locate
 from onebox.gateway import Gateway
 from onebox.http_server import HttpServer
 from ringback.bus.connection import Bus
 from ringback.bus.embedded import release_leases
 from ringback.clock import system_clock
 from ringback.errors import Transient
-from ringback.process import CreateApp
+from ringback.process import CreateApp, process_name
 from ringback.settings import Settings
 from ringback.store.database import Database, Indexes, open_database
 from ringback.web.app import create_web
 from ringback.worker.main import MakeLoops
 from ringback.worker.runtime import Worker
 
-# One process, one data folder: whatever lease the box held before a crash is its own.
+# One process on an embedded MongoDB: whatever lease was held there before a crash was its own.
 HOLDER = "onebox"
 # Loops are woken by what this process writes, and nobody else writes.
 IDLE_SECONDS = 0.5
@@ -68,7 +68,7 @@ class Box:
         for member in MEMBERS:
             database = self._open(member)
             apps.append(member.create_app(self.settings, database, system_clock))
-            loops += member.loops(self.settings, database, bus, system_clock, HOLDER, IDLE_SECONDS)
+            loops += member.loops(self.settings, database, bus, system_clock, self._holder(), IDLE_SECONDS)
         self._worker = Worker(loops)
         self._worker.start()
         self._server = HttpServer(Gateway(self._own_app(), apps[0], apps), self.settings.port)
@@ -79,7 +79,10 @@ class Box:
         if self._mongo is None or self._mongo.running:
             return
         log.error("box.mongod_ended")
-        self._mongo.start()
+        try:
+            self._mongo.start()
+        except EngineError as error:
+            log.error("box.mongod_not_started", reason=error.message)
 
     def stop(self) -> None:
         """Stop listening, finish what is in hand, then stop MongoDB."""
@@ -92,6 +95,9 @@ class Box:
         if self._mongo is not None:
             self._mongo.stop()
 
+    def _holder(self) -> str:
+        return HOLDER if self._mongo is not None else process_name()
+
     def _with_embedded_engines(self, settings: Settings) -> Settings:
         mongo_url = settings.mongo_url
         if mongo_url is None:
@@ -102,7 +108,7 @@ class Box:
     def _prepare_bus(self) -> Bus:
         assert self.settings.bus_url is not None
         bus = Bus(self.settings.bus_url)
-        if bus.embedded:
+        if bus.embedded and self._mongo is not None:
             release_leases(bus.url, system_clock)
         return bus
 

@@ -1,8 +1,14 @@
-"""A private MongoDB in a data folder: one process, a replica set of one, gone when its parent is gone."""
+"""A private MongoDB in a data folder: one process, a replica set of one, gone when its parent is gone.
+
+Nobody reaches it without a secret from the data folder. Two are there: the key file, by which the members of a
+set know each other, and with which this module configures the set and its one user; and that user's password,
+which is in the URL.
+"""
 
 import fcntl
 import os
 import random
+import secrets
 import socket
 import subprocess
 import threading
@@ -17,13 +23,16 @@ from pymongo.errors import AutoReconnect, OperationFailure
 
 from onebox.child import die_with_parent
 from onebox.engine import Engine, EngineError
+from ringback.secrets import kept
 
 REPLICA_SET = "ringback"
+USER = "ringback"
 LOCK_WAIT_SECONDS = 15.0
 READY_WAIT_SECONDS = 60.0
 STOP_WAIT_SECONDS = 30.0
 ADDRESS_IN_USE_EXIT = 48
 ALREADY_INITIALIZED = 23
+USER_NOT_FOUND = 11
 
 
 class EmbeddedMongo:
@@ -31,14 +40,17 @@ class EmbeddedMongo:
         self._engine = engine
         self._database = data_dir / "mongo"
         self._log = data_dir / "mongod.log"
-        self._port_file = data_dir / "mongo.port"
+        self._port_file = port_file(data_dir)
+        self._key_file = data_dir / "secrets" / "mongo_key"
+        self._password_file = password_file(data_dir)
         self._lock_wait_seconds = lock_wait_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
+        self._key = self._password = ""
 
     @property
     def url(self) -> str:
-        return f"mongodb://127.0.0.1:{self._port}/ringback?replicaSet={REPLICA_SET}"
+        return address(self._port, self._password)
 
     @property
     def pid(self) -> int | None:
@@ -57,6 +69,7 @@ class EmbeddedMongo:
             return self.url
         self._prepare_folder()
         self._wait_for_lock()
+        self._key, self._password = secret(self._key_file), secret(self._password_file)
         try:
             self._spawn_on_free_port()
             self._become_primary()
@@ -86,6 +99,9 @@ class EmbeddedMongo:
     def _prepare_folder(self) -> None:
         self._database.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._database.chmod(0o700)
+        # A slow query is logged with its values.
+        self._log.touch(mode=0o600)
+        self._log.chmod(0o600)
 
     def _wait_for_lock(self) -> None:
         lock = self._database / "mongod.lock"
@@ -122,6 +138,10 @@ class EmbeddedMongo:
             "--replSet",
             REPLICA_SET,
             "--bind_ip=127.0.0.1",
+            # Turns authentication on for everybody.
+            f"--keyFile={self._key_file}",
+            # Nor may whoever comes first make the first user.
+            "--setParameter=enableLocalhostAuthBypass=false",
             f"--port={self._port}",
             f"--dbpath={self._database}",
             f"--logpath={self._log}",
@@ -148,6 +168,7 @@ class EmbeddedMongo:
         host = f"127.0.0.1:{self._port}"
         self._wait_for("configure its replica set", lambda client: ensure_replica_set(client, host))
         self._wait_for("become primary", is_primary)
+        self._wait_for("take its user", lambda client: ensure_user(client, self._password))
 
     def _wait_for(self, goal: str, attempt: Callable[[MongoClient[dict[str, Any]]], bool]) -> None:
         if not wait_until(lambda: self._try(attempt), READY_WAIT_SECONDS):
@@ -158,7 +179,7 @@ class EmbeddedMongo:
             raise self._failure("ended while it was starting")
         # A client of its own: one that met the server before its set existed refuses sessions for good,
         # and mongod drops all connections when its place in the set changes.
-        with direct_client(self._port) as client:
+        with direct_client(self._port, self._key) as client:
             try:
                 return attempt(client)
             except AutoReconnect:
@@ -168,14 +189,41 @@ class EmbeddedMongo:
         return EngineError(f"mongod {what}; {self._log} says:\n{last_words(self._log)}")
 
 
+def url_of(data_dir: Path) -> str:
+    """What `start` last answered on this folder, for another process of the same user."""
+    return address(int(port_file(data_dir).read_text()), password_file(data_dir).read_text().strip())
+
+
+def address(port: int, password: str) -> str:
+    return f"mongodb://{USER}:{password}@127.0.0.1:{port}/ringback?replicaSet={REPLICA_SET}&authSource=admin"
+
+
+def port_file(data_dir: Path) -> Path:
+    return data_dir / "mongo.port"
+
+
+def password_file(data_dir: Path) -> Path:
+    return data_dir / "secrets" / "mongo_password"
+
+
+def secret(path: Path) -> str:
+    value = kept(path, lambda: secrets.token_hex(32))
+    # A copy may have lost it, and mongod refuses a key that others can read.
+    path.chmod(0o600)
+    return value
+
+
 @contextmanager
-def direct_client(port: int) -> Iterator[MongoClient[dict[str, Any]]]:
+def direct_client(port: int, key: str | None = None) -> Iterator[MongoClient[dict[str, Any]]]:
+    """With the set's key, as one of its members, who may do everything; without, as nobody."""
+    credentials: dict[str, Any] = {"username": "__system", "password": key, "authSource": "local"} if key else {}
     client: MongoClient[dict[str, Any]] = MongoClient(
         "127.0.0.1",
         port,
         directConnection=True,
         serverSelectionTimeoutMS=10_000,
         socketTimeoutMS=int(READY_WAIT_SECONDS * 1000),
+        **credentials,
     )
     with client:
         yield client
@@ -207,6 +255,18 @@ def moved_to(config: Mapping[str, Any], host: str) -> dict[str, Any]:
 
 def is_primary(client: MongoClient[dict[str, Any]]) -> bool:
     return bool(client.admin.command("hello").get("isWritablePrimary"))
+
+
+def ensure_user(client: MongoClient[dict[str, Any]], password: str) -> bool:
+    """At every start: the folder may be older than its user, and its secrets may have been replaced."""
+    user: dict[str, Any] = {"pwd": password, "roles": ["root"]}
+    try:
+        client.admin.command("updateUser", USER, **user)
+    except OperationFailure as error:
+        if error.code != USER_NOT_FOUND:
+            raise
+        client.admin.command("createUser", USER, **user)
+    return True
 
 
 def choose_port(remembered: Path) -> int:

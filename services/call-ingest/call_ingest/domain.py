@@ -4,6 +4,7 @@ Twilio gives no order and may repeat itself (twilio.com/docs/voice/api/call-reso
 nothing here depends on which webhook came first. What cannot be known yet is decided by time, at `due_at`.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,9 +15,10 @@ SETTLE = timedelta(seconds=10)
 # How long a call without a final status can last: Twilio ends every call after four hours.
 LONGEST_CALL = timedelta(hours=4, minutes=15)
 
+RECORDING_SID = re.compile(r"RE[0-9a-f]{32}")
 FINAL_STATUSES = frozenset({"completed", "busy", "no-answer", "canceled", "failed"})
-# DialCallStatus → why the call is missed; `completed` and `answered` mean that a person took it.
-# Of two contradicting dial results the first in this order counts.
+# DialCallStatus → why the call is missed; `completed` and `answered` mean that a person took it, one that is not
+# listed that ringing failed. Of two contradicting dial results the first in this order counts.
 DIAL_OUTCOMES: Mapping[str, str | None] = {
     "completed": None,
     "answered": None,
@@ -27,8 +29,11 @@ DIAL_OUTCOMES: Mapping[str, str | None] = {
 }
 
 
-Identify = Callable[[str], tuple[str, str]]
-"""A caller ID as Twilio sent it → its kind, and E.164 or the ID itself when it identifies nobody."""
+Identity = tuple[str, str]
+"""Kind of a caller, and E.164 or the caller ID itself when it identifies nobody."""
+
+Identify = Callable[[str], Identity]
+"""A caller ID as Twilio sent it → who that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +63,25 @@ class Conclusion:
     """What is known of a call: the facts to tell, its outcome, and when time will tell more."""
 
     started_at: datetime
+    identity: Identity | None = None
     outcome: str | None = None
     reason: str | None = None
     due_at: datetime | None = None
     facts: tuple[Fact, ...] = field(default=())
 
 
-def conclude(call_sid: str, webhooks: Iterable[Webhook], identify: Identify, now: datetime) -> Conclusion:
-    """What a call's webhooks say by `now`.
+def conclude(
+    call_sid: str,
+    webhooks: Iterable[Webhook],
+    identify: Identify,
+    now: datetime,
+    told_as: Identity | None = None,
+) -> Conclusion:
+    """What a call's webhooks say by `now`. `told_as` is the caller that was told of before, which then stays.
 
     Nothing is told before the first webhook of the call is there or was waited for: it knows the caller best.
     """
-    known = _Known(call_sid, sorted(webhooks, key=_order), identify)
+    known = _Known(call_sid, sorted(webhooks, key=_order), identify, told_as)
     settled_at = known.first.received_at + SETTLE
     if known.outbound:
         return Conclusion(known.first.received_at)
@@ -79,6 +91,7 @@ def conclude(call_sid: str, webhooks: Iterable[Webhook], identify: Identify, now
     facts = (known.started(), *(() if outcome is None else (outcome,)), *known.recordings())
     return Conclusion(
         started_at=known.started_at,
+        identity=known.identity,
         outcome=None if outcome is None else outcome.type.removeprefix("call."),
         reason=None if outcome is None else outcome.data.get("reason"),
         due_at=due_at,
@@ -105,7 +118,7 @@ def _outcome(known: "_Known", now: datetime) -> tuple[Fact | None, datetime | No
 
 
 def _of_dial(known: "_Known", dial: Webhook) -> Fact:
-    reason = DIAL_OUTCOMES[dial.params["DialCallStatus"]]
+    reason = DIAL_OUTCOMES[dial_status(dial.params)]
     if reason is None:
         return known.completed(dial)
     hung_up = reason == "canceled"
@@ -115,12 +128,12 @@ def _of_dial(known: "_Known", dial: Webhook) -> Fact:
 class _Known:
     """A call's webhooks, oldest first, asked for what they say."""
 
-    def __init__(self, call_sid: str, webhooks: list[Webhook], identify: Identify) -> None:
+    def __init__(self, call_sid: str, webhooks: list[Webhook], identify: Identify, told_as: Identity | None) -> None:
         self._call_sid = call_sid
         self._webhooks = webhooks
-        self._identify = identify
         self.first = webhooks[0]
         self.voice = next((webhook for webhook in webhooks if webhook.kind == "voice"), None)
+        self.identity = told_as or identify(self._first("From", "Caller"))
 
     @property
     def started_at(self) -> datetime:
@@ -133,9 +146,9 @@ class _Known:
     @property
     def dial(self) -> Webhook | None:
         """The dial result that counts."""
-        results = [w for w in self._webhooks if w.params.get("DialCallStatus") in DIAL_OUTCOMES]
+        results = [webhook for webhook in self._webhooks if webhook.kind == "dial"]
         order = list(DIAL_OUTCOMES)
-        return min(results, key=lambda w: (order.index(w.params["DialCallStatus"]), _order(w)), default=None)
+        return min(results, key=lambda w: (order.index(dial_status(w.params)), _order(w)), default=None)
 
     @property
     def final(self) -> Webhook | None:
@@ -160,7 +173,7 @@ class _Known:
     def recordings(self) -> list[Fact]:
         found: dict[str, Fact] = {}
         for webhook in self._webhooks:
-            sid = webhook.params.get("RecordingSid") or webhook.params.get("RecordingUrl", "").rpartition("/")[2]
+            sid = _recording_sid(webhook.params)
             if webhook.kind == "recording" and sid and sid not in found:
                 found[sid] = self._recording(sid, webhook)
         return list(found.values())
@@ -176,7 +189,7 @@ class _Known:
         return Fact("call.recorded", webhook.received_at, data, cause=(sid,))
 
     def _base(self, at: datetime) -> dict[str, Any]:
-        kind, caller = self._identify(self._first("From", "Caller"))
+        kind, caller = self.identity
         return {
             "call_sid": self._call_sid,
             "caller": caller,
@@ -191,6 +204,17 @@ class _Known:
         voice = [] if self.voice is None else [self.voice]
         values = (w.params.get(name, "").strip() for w in (*voice, *self._webhooks) for name in names)
         return next((value for value in values if value), "")
+
+
+def _recording_sid(params: Mapping[str, str]) -> str:
+    """The recording's SID, out of its URL where it is not told by itself."""
+    found = RECORDING_SID.search(params.get("RecordingUrl", ""))
+    return params.get("RecordingSid", "").strip() or (found.group() if found else "")
+
+
+def dial_status(params: Mapping[str, str]) -> str:
+    status = params.get("DialCallStatus", "").strip()
+    return status if status in DIAL_OUTCOMES else "failed"
 
 
 def _seconds(text: str | None) -> int | None:

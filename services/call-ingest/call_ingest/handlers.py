@@ -8,7 +8,15 @@ from datetime import datetime
 import structlog
 
 from call_ingest import store, twiml
-from call_ingest.domain import Conclusion, Fact, Identify, Webhook, conclude
+from call_ingest.domain import (
+    DIAL_OUTCOMES,
+    Conclusion,
+    Fact,
+    Identify,
+    Webhook,
+    conclude,
+    dial_status,
+)
 from call_ingest.journal import Accepted, Journal, first_values
 from ringback.businesses import Business
 from ringback.clock import Clock
@@ -18,8 +26,6 @@ from ringback.phone import identify
 from ringback.settings import Settings
 from ringback.store.mongo import Document
 from ringback.store.unit_of_work import UnitOfWork
-
-ANSWERED = frozenset({"completed", "answered"})
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +59,7 @@ class Reception:
         return self.take_message(business)
 
     def dial(self, webhook: Accepted, business: Business | None, _rang: bool) -> str:
-        if webhook.first("DialCallStatus") in ANSWERED:
+        if DIAL_OUTCOMES[dial_status({"DialCallStatus": webhook.first("DialCallStatus")})] is None:
             return twiml.nothing()
         return self.take_message(business)
 
@@ -86,18 +92,23 @@ class Folding:
     def fold(self, work: UnitOfWork, call_sids: Sequence[str], now: datetime) -> None:
         """Conclude these calls from all that is stored of them, and tell what was not told yet."""
         requests = work.load(store.RAW_REQUESTS, {"call_sid": {"$in": list(call_sids)}})
-        work.load(store.CALLS, {"_id": {"$in": list(call_sids)}})
-        for call_sid, webhooks in _by_call(requests).items():
+        calls = work.load(store.CALLS, {"_id": {"$in": list(call_sids)}})
+        by_call = _by_call(requests)
+        for call_sid, webhooks in by_call.items():
             self._fold_call(work, call_sid, webhooks, now)
+        for call in calls:
+            if call["_id"] not in by_call:
+                work.save(store.CALLS, {**call, "due_at": None})
         store.mark_folded(work, requests)
 
     def _fold_call(self, work: UnitOfWork, call_sid: str, requests: list[Document], now: datetime) -> None:
         business = self._business(requests)
         if business is None:
             return
-        conclusion = conclude(call_sid, map(_webhook, requests), _identify_in(business), now)
         call = work.get(store.CALLS, call_sid)
         told = set(call["told"]) if call else set()
+        told_as = (call["caller_kind"], call["caller"]) if call and told else None
+        conclusion = conclude(call_sid, map(_webhook, requests), _identify_in(business), now, told_as)
         for fact in conclusion.facts:
             event = _event(business.key, call_sid, fact)
             if event.id not in told:
@@ -154,6 +165,8 @@ def _call(known: Document | None, call_sid: str, business: str, conclusion: Conc
         **(known or {"_id": call_sid}),
         "business": business,
         "started_at": conclusion.started_at,
+        "caller_kind": conclusion.identity[0] if conclusion.identity else None,
+        "caller": conclusion.identity[1] if conclusion.identity else None,
         "outcome": conclusion.outcome,
         "reason": conclusion.reason,
         "due_at": conclusion.due_at,

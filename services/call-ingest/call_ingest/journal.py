@@ -40,7 +40,7 @@ def first_values(params: Iterable[Sequence[str]]) -> dict[str, str]:
     return {name: value.strip() for name, value in reversed(list(params))}
 
 
-def request_id(target: str, params: Params) -> str:
+def raw_request_id(target: str, params: Params) -> str:
     """A digest of path, query and parameters (sorted, lengths included, so that no two requests read alike)."""
     parts = [target, *(part for pair in sorted(params) for part in pair)]
     return hashlib.sha256(b"".join(b"%d:%s" % (len(p.encode()), p.encode()) for p in parts)).hexdigest()

@@ -12,7 +12,7 @@ from call_ingest.journal import Accepted
 from call_ingest.signature import SignatureCheck, path_and_query
 from ringback.errors import RingbackError
 from ringback.web.access import PUBLIC, Access
-from ringback.web.problems import log, report_unexpected, status_of
+from ringback.web.problems import allow, log, report_unexpected, status_of
 
 PREFIX = "/twilio/"
 # Kind of webhook → where Twilio posts it: a call came in, what came of ringing, the call's status changed, the
@@ -61,7 +61,9 @@ def answer_in_twiml(error: Exception) -> Response | None:
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         report_unexpected(error)
     log.warning("webhook.refused", status=int(status), error=type(error).__name__, path=request.path)
-    return _xml(twiml.nothing(), status)
+    response = _xml(twiml.nothing(), status)
+    allow(response, error)
+    return response
 
 
 def _status(error: Exception) -> int:

@@ -2,23 +2,27 @@
 
 `raw_requests`: a webhook as it came: {_id: digest, kind, target, params: [[name, value], …], call_sid, business or
 None, received_at, rang, voicemail, pending: True until it was folded, fold_at: not before}.
-`calls`: what was concluded: {_id: CallSid, business, started_at, outcome, reason, due_at, told: [event ids]}.
+`calls`: what was concluded: {_id: CallSid, business, started_at, caller_kind, caller, outcome, reason,
+due_at, told: [event ids]}.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import pymongo
 from pymongo import ASCENDING, IndexModel, UpdateMany
 from pymongo.errors import BulkWriteError
 
-from call_ingest.journal import Accepted, Insert, request_id
+from call_ingest.journal import Accepted, Insert, raw_request_id
 from ringback.businesses import Business
 from ringback.store.database import Database, Indexes
 from ringback.store.mongo import DUPLICATE_KEY, Document, translated_errors
 from ringback.store.unit_of_work import UnitOfWork
 
 CALLS = "calls"
+# Somebody is on the line.
+INSERT_SECONDS = 2.0
 RAW_REQUESTS = "raw_requests"
 INDEXES: Indexes = {
     RAW_REQUESTS: [
@@ -36,7 +40,7 @@ def raw_request(
 ) -> Document:
     call_sid = webhook.first("CallSid")
     return {
-        "_id": request_id(webhook.target, webhook.params),
+        "_id": raw_request_id(webhook.target, webhook.params),
         "kind": webhook.kind,
         "target": webhook.target,
         "params": [list(pair) for pair in webhook.params],
@@ -55,7 +59,7 @@ def insert_into(database: Database) -> Insert:
 
     def insert(documents: Sequence[Document]) -> None:
         unique = {document["_id"]: document for document in documents}
-        with translated_errors():
+        with translated_errors(), pymongo.timeout(INSERT_SECONDS):
             try:
                 database[RAW_REQUESTS].insert_many(list(unique.values()), ordered=False)
             except BulkWriteError as error:

@@ -11,11 +11,12 @@ from call_ingest.handlers import Folding
 from call_ingest.store import INDEXES, RAW_REQUESTS
 from ringback.bus.connection import Bus
 from ringback.clock import Clock
-from ringback.errors import ConcurrentUpdate, StoreUnavailable, describe, error_name
+from ringback.errors import describe, error_name
 from ringback.settings import Settings
 from ringback.store.database import Database
 from ringback.store.lease import Lease
 from ringback.store.unit_of_work import UnitOfWork
+from ringback.worker.batch import commit_batch
 from ringback.worker.main import run_service
 from ringback.worker.relay import Relay
 from ringback.worker.runtime import Loop
@@ -49,7 +50,7 @@ class FoldLoop:
         calls = list(dict.fromkeys([*pending, *store.due_calls(self._database, now, BATCH)]))
         if not calls:
             return self._idle
-        self._fold(calls)
+        commit_batch(calls, self._commit, self._put_off)
         return 0.0
 
     def reset(self) -> None:
@@ -58,18 +59,9 @@ class FoldLoop:
     def close(self) -> None:
         self._lease.release()
 
-    def _fold(self, call_sids: Sequence[str]) -> None:
-        try:
-            self._commit(call_sids)
-        except (StoreUnavailable, ConcurrentUpdate):
-            raise
-        except Exception as error:
-            if len(call_sids) == 1:
-                log.error("fold.put_off", call_sid=call_sids[0], code=error_name(error), reason=describe(error))
-                store.put_off(self._database, call_sids[0], self._clock() + PUT_OFF)
-                return
-            for call_sid in call_sids:
-                self._fold([call_sid])
+    def _put_off(self, call_sid: str, error: Exception) -> None:
+        log.error("fold.put_off", call_sid=call_sid, code=error_name(error), reason=describe(error))
+        store.put_off(self._database, call_sid, self._clock() + PUT_OFF)
 
     def _commit(self, call_sids: Sequence[str]) -> None:
         work = UnitOfWork(self._database, self._clock)

@@ -26,6 +26,7 @@ CUSTOMERS = "customers"
 TIMELINE = "timeline"
 EXACT_TOTAL = 10_000
 LAST_CHARACTER = "\U0010ffff"
+LATEST_FIRST = (("last_activity_at", DESCENDING), ("_id", DESCENDING))
 INDEXES: Indexes = {
     CUSTOMERS: [
         IndexModel(
@@ -33,7 +34,10 @@ INDEXES: Indexes = {
             unique=True,
             partialFilterExpression={"phone": {"$type": "string"}},
         ),
-        IndexModel([("business", ASCENDING), ("last_activity_at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("business", ASCENDING), *LATEST_FIRST]),
+        IndexModel([("business", ASCENDING), ("segment", ASCENDING), *LATEST_FIRST]),
+        IndexModel([("business", ASCENDING), ("source", ASCENDING), *LATEST_FIRST]),
+        IndexModel([("business", ASCENDING), ("pipeline_stage", ASCENDING), *LATEST_FIRST]),
         IndexModel([("business", ASCENDING), ("search", ASCENDING)]),
     ],
     TIMELINE: [IndexModel([("customer_id", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)])],
@@ -55,13 +59,19 @@ def load_callers(work: UnitOfWork, facts: Iterable[CallFact]) -> Callers:
         else:
             nameless.append(customer_id_of(fact.business, None, fact.call_sid))
     by_phone = [_with_phone(business, list(numbers)) for business, numbers in phones.items()]
-    work.load(TIMELINE, {"_id": {"$in": entries}})
-    found = work.load(CUSTOMERS, {"$or": [*by_phone, {"_id": {"$in": nameless}}]})
+    known = [entry["customer_id"] for entry in work.load(TIMELINE, {"_id": {"$in": entries}})]
+    found = work.load(CUSTOMERS, {"$or": [*by_phone, {"_id": {"$in": [*nameless, *known]}}]})
     return {(profile["business"], phone): profile["_id"] for profile in found for phone in profile["phones"]}
 
 
 def caller(work: UnitOfWork, callers: Callers, fact: CallFact) -> Document | None:
-    """The profile of a caller that `load_callers` found, or that this unit of work made."""
+    """The profile of a caller that `load_callers` found, or that this unit of work made.
+
+    A call that is on somebody's timeline stays there, whoever later facts say called.
+    """
+    entry = work.get(TIMELINE, entry_id_of(fact.business, fact.call_sid))
+    if entry is not None:
+        return work.get(CUSTOMERS, entry["customer_id"])
     own_id = customer_id_of(fact.business, fact.phone, fact.call_sid)
     return work.get(CUSTOMERS, callers.get((fact.business, fact.phone or ""), own_id))
 

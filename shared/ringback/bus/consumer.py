@@ -25,7 +25,8 @@ class BatchConsumer:
             self._channel,
             [Queue(queue, no_declare=True)],
             on_message=self._on_message,
-            prefetch_count=2 * limit,
+            on_decode_error=self._on_undecodable,
+            prefetch_count=limit,
             auto_declare=False,
         )
         self._consumer.consume()
@@ -57,6 +58,10 @@ class BatchConsumer:
         except TimeoutError:
             return False
         return True
+
+    def _on_undecodable(self, message: Any, _error: Exception) -> None:
+        """Whatever kombu makes of it: an error raised here would bring the whole batch back, again and again."""
+        self._on_message(message)
 
     def _on_message(self, message: Any) -> None:
         body = message.body

@@ -269,6 +269,10 @@ class Transport(virtual.Transport):
             self._client.close()
             self._client = None
 
+    def _collect(self, connection: Any) -> None:
+        """How kombu drops a connection; without this it would change the process's default socket timeout."""
+        self.close_connection(connection)
+
     def driver_version(self) -> str:
         return "1"
 

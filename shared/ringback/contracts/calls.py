@@ -4,9 +4,12 @@
 what it makes of the caller does not depend on which event came first.
 """
 
-from marshmallow import fields, validate
+from typing import Any
+
+from marshmallow import ValidationError, fields, validate, validates_schema
 
 from ringback.contracts.fields import EventData, Timestamp
+from ringback.phone import E164, NAMELESS_KINDS
 
 MISSED_REASONS = ("no-answer", "busy", "failed", "canceled", "abandoned", "closed", "timeout")
 
@@ -14,12 +17,17 @@ MISSED_REASONS = ("no-answer", "busy", "failed", "canceled", "abandoned", "close
 class _OfCall(EventData):
     """`caller` is E.164 when the caller ID identifies somebody (see `phone.NAMELESS_KINDS`), else as it came."""
 
-    call_sid = fields.String(required=True)
+    call_sid = fields.String(required=True, validate=validate.Length(min=1))
     caller = fields.String(required=True, data_key="from")
     called = fields.String(required=True, data_key="to")
     caller_kind = fields.String(required=True, data_key="from_kind")
     caller_name = fields.String(load_default=None)
     at = Timestamp(required=True)
+
+    @validates_schema
+    def caller_is_who_the_kind_says(self, data: dict[str, Any], **_: Any) -> None:
+        if data["caller_kind"] not in NAMELESS_KINDS and not E164.fullmatch(data["caller"]):
+            raise ValidationError("Not in E.164.", "from")
 
 
 class CallStarted(_OfCall):

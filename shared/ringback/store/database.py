@@ -9,6 +9,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database as MongoDatabase
 from pymongo.errors import ConfigurationError
 
+from ringback.errors import InvalidSettings
 from ringback.store.mongo import Document, connect, translated_errors
 
 INBOX = "inbox"
@@ -45,10 +46,20 @@ class Database:
         return self.client[self.name]
 
     def ensure_indexes(self, indexes: Indexes) -> None:
-        """Make the service's and the write path's indexes; idempotent. No traffic before it returned."""
+        """Make the service's and the write path's indexes; idempotent. No traffic before it returned.
+
+        Raises InvalidSettings when MongoDB is no replica set: there are no transactions without.
+        """
+        self._check_replica_set()
         with translated_errors():
             for collection, models in {**SHARED_INDEXES, **indexes}.items():
                 self[collection].create_indexes(models)
+
+    def _check_replica_set(self) -> None:
+        with translated_errors():
+            hello = self.client.admin.command("hello")
+        if "setName" not in hello and hello.get("msg") != "isdbgrid":
+            raise InvalidSettings("RINGBACK_MONGO_URL: this MongoDB is no replica set.")
 
     def ping(self) -> Any:
         with translated_errors():

@@ -12,12 +12,10 @@ from pymongo.errors import (
     BulkWriteError,
     ConfigurationError,
     ConnectionFailure,
-    ExecutionTimeout,
+    DocumentTooLarge,
     InvalidURI,
     OperationFailure,
     PyMongoError,
-    WaitQueueTimeoutError,
-    WTimeoutError,
 )
 
 from ringback.errors import ConcurrentUpdate, InvalidSettings, StoreUnavailable
@@ -27,8 +25,10 @@ Document = dict[str, Any]
 DUPLICATE_KEY = 11000
 WRITE_CONFLICT = 112
 CONFLICT_CODES = frozenset({DUPLICATE_KEY, WRITE_CONFLICT})
-UNAVAILABLE = (ConnectionFailure, ExecutionTimeout, WTimeoutError, WaitQueueTimeoutError)
-UNAVAILABLE_LABELS = ("RetryableWriteError", "UnknownTransactionCommitResult")
+# What MongoDB says of a value, a document or its size, rather than of itself: BadValue, FailedToParse, TypeMismatch,
+# Overflow, InvalidBSON, DollarPrefixedFieldName, DocumentValidationFailure and BSONObjectTooLarge, as its manual's
+# page on error codes lists them.
+DOCUMENT_CODES = frozenset({2, 9, 14, 15, 22, 52, 121, 10334})
 OPERATION_SECONDS = 5.0
 
 
@@ -41,41 +41,47 @@ def connect(url: str, application: str) -> MongoClient[Document]:
             w="majority",
             journal=True,
             readConcernLevel="majority",
-            serverSelectionTimeoutMS=2000,
             connectTimeoutMS=2000,
             timeoutMS=int(OPERATION_SECONDS * 1000),
             maxPoolSize=20,
             tz_aware=True,
         )
     except (InvalidURI, ConfigurationError, ValueError) as error:
-        raise InvalidSettings(f"RINGBACK_MONGO_URL is malformed: {error}") from error
+        raise InvalidSettings(f"RINGBACK_MONGO_URL is malformed ({type(error).__name__}).") from None
 
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """MongoDB's passing errors as Transient ones; what a document itself is to blame for stays as it is."""
+    """MongoDB's errors as ours; what a document itself is to blame for stays as it is.
+
+    Whatever else MongoDB refuses (it is away, it is no replica set, we may not) is no event's fault: unavailable.
+    """
     try:
         yield
     except PyMongoError as error:
         if _is_conflict(error):
             raise ConcurrentUpdate("Another write was first.") from error
-        if _is_outage(error):
-            raise StoreUnavailable(f"MongoDB did not answer in time ({type(error).__name__}).") from error
-        raise
-
-
-def _is_outage(error: PyMongoError) -> bool:
-    if isinstance(error, UNAVAILABLE) or error.timeout:
-        return True
-    unconfirmed = isinstance(error, BulkWriteError) and bool((error.details or {}).get("writeConcernErrors"))
-    return unconfirmed or any(error.has_error_label(label) for label in UNAVAILABLE_LABELS)
+        if _is_documents_fault(error):
+            raise
+        raise StoreUnavailable(f"MongoDB cannot do it now ({type(error).__name__}).") from error
 
 
 def _is_conflict(error: PyMongoError) -> bool:
+    lost_race = error.has_error_label("TransientTransactionError") and not isinstance(error, ConnectionFailure)
+    return lost_race or (bool(_codes(error) & CONFLICT_CODES) and not _is_unconfirmed(error))
+
+
+def _is_documents_fault(error: PyMongoError) -> bool:
+    if isinstance(error, DocumentTooLarge):
+        return True
+    return bool(_codes(error) & DOCUMENT_CODES) and not _is_unconfirmed(error)
+
+
+def _codes(error: PyMongoError) -> set[int]:
     if isinstance(error, BulkWriteError):
-        details = error.details or {}
-        codes = {failure.get("code") for failure in details.get("writeErrors", ())}
-        return bool(codes & CONFLICT_CODES) and not details.get("writeConcernErrors")
-    code = error.code if isinstance(error, OperationFailure) else None
-    lost_race = error.has_error_label("TransientTransactionError") and not isinstance(error, UNAVAILABLE)
-    return code in CONFLICT_CODES or lost_race
+        return {failure["code"] for failure in (error.details or {}).get("writeErrors", ())}
+    return {error.code} if isinstance(error, OperationFailure) and error.code is not None else set()
+
+
+def _is_unconfirmed(error: PyMongoError) -> bool:
+    return isinstance(error, BulkWriteError) and bool((error.details or {}).get("writeConcernErrors"))

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 from flask import Flask, Response, g, json
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from ringback.errors import (
     BusUnavailable,
@@ -68,10 +68,14 @@ def problem_of(error: RingbackError) -> Response:
 def http_problem(error: HTTPException) -> Response:
     status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
     response = problem(status, status.name.lower(), status.description or status.phrase)
-    allowed = getattr(error, "valid_methods", None)
-    if allowed:
-        response.headers["Allow"] = ", ".join(sorted(allowed))
+    allow(response, error)
     return response
+
+
+def allow(response: Response, error: Exception) -> None:
+    """Name the methods that a route knows (RFC 9110 section 15.5.6)."""
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
 
 
 def report_unexpected(error: Exception) -> None:

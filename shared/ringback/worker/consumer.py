@@ -1,8 +1,6 @@
 """The consumer loop: messages → batch → handlers → one transaction → ack."""
 
-import random
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,13 +9,12 @@ import structlog
 from ringback.bus.connection import Bus, discard, keep_alive
 from ringback.bus.consumer import BatchConsumer
 from ringback.bus.message import Delivery, Message
-from ringback.bus.publisher import Publisher
+from ringback.bus.outlet import Outlet
 from ringback.bus.verdict import Fate, judge
 from ringback.clock import Clock
 from ringback.contracts.envelope import Event, decode
 from ringback.errors import (
     BusUnavailable,
-    ConcurrentUpdate,
     Permanent,
     StoreUnavailable,
     describe,
@@ -25,9 +22,9 @@ from ringback.errors import (
 )
 from ringback.store.database import Database
 from ringback.store.unit_of_work import UnitOfWork
+from ringback.worker.batch import commit_batch
 
 RECEIVE_SECONDS = 1.0
-CONFLICT_ATTEMPTS = 8
 OUTAGE_PAUSE_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
@@ -39,9 +36,9 @@ Handler = Callable[[UnitOfWork, Sequence[Event]], None]
 class EventConsumer:
     """Handles a service's events with the effect of each exactly once.
 
-    A batch is one transaction. When it fails for another reason than a race or an outage, its events are handled
-    one by one, so that a bad one hurts nobody; the bad one is retried, parked or dead by `judge`. While MongoDB
-    is away nothing is judged: the batch is held, and heartbeats go on.
+    A batch is one transaction; how a bad event is kept from hurting the others says `commit_batch`. It is retried,
+    parked or dead by `judge`, and acknowledged once that was confirmed. While MongoDB or the way to the retry and
+    dead queues is away, the batch is held: nothing is judged, nothing is redelivered, and heartbeats go on.
     """
 
     def __init__(
@@ -61,32 +58,32 @@ class EventConsumer:
         self._clock = clock
         self._connection: Any = None
         self._consumer: BatchConsumer | None = None
-        self._publisher: Publisher | None = None
-        self._held: list[Delivery] = []
+        self._outlet = Outlet(bus, f"{service}.forwarder")
+        self._batch: list[Delivery] = []
+        self._failed: list[Message] | None = None
 
     def step(self) -> float:
         consumer = self._connected()
         keep_alive(self._connection)
-        batch = self._held or consumer.receive(RECEIVE_SECONDS)
-        if not batch:
+        self._outlet.keep_alive()
+        self._batch = self._batch or consumer.receive(RECEIVE_SECONDS)
+        if not self._batch:
             return 0.0
         try:
-            failed = self.handle(batch)
-        except StoreUnavailable as error:
-            log.warning("consumer.held", service=self._service, size=len(batch), reason=error.message)
-            self._held = batch
+            self._settle()
+        except (StoreUnavailable, BusUnavailable) as error:
+            log.warning("consumer.held", service=self._service, size=len(self._batch), reason=error.message)
             return OUTAGE_PAUSE_SECONDS
-        self._held = []
-        if failed:
-            self._forward(failed)
-        consumer.ack(batch)
+        consumer.ack(self._batch)
+        self._batch, self._failed = [], None
         return 0.0
 
     def reset(self) -> None:
         if self._connection is not None:
             discard(self._connection)
-        self._connection = self._consumer = self._publisher = None
-        self._held = []
+        self._outlet.close()
+        self._connection = self._consumer = None
+        self._batch, self._failed = [], None
 
     def close(self) -> None:
         if self._consumer is not None:
@@ -98,37 +95,36 @@ class EventConsumer:
 
         Raises StoreUnavailable: the whole batch is to be handled again.
         """
-        events, failed = self._decode(batch)
-        try:
-            self._commit([event for _, event in events])
-        except StoreUnavailable:
-            raise
-        except Exception as error:
-            log.warning("consumer.batch_split", service=self._service, size=len(events), error=describe(error))
-            failed += self._one_by_one(events)
+        failed: list[Message] = []
+
+        def refuse(item: tuple[Delivery, Event], error: Exception) -> None:
+            failed.append(self._judge(item[0], error))
+
+        events = self._decode(batch, failed)
+        commit_batch(events, lambda items: self._commit([event for _, event in items]), refuse)
         return failed
 
     def _connected(self) -> BatchConsumer:
         if self._consumer is None:
             self._connection = self._bus.connect(self.name)
-            self._publisher = self._bus.publisher(self._connection)
             self._consumer = BatchConsumer(self._connection, self._service)
         return self._consumer
 
-    def _forward(self, messages: Sequence[Message]) -> None:
-        assert self._publisher is not None
-        unroutable = self._publisher.publish(messages)
-        if unroutable:
+    def _settle(self) -> None:
+        """Handle the batch and forward what failed; what was done before an outage is not done again after it."""
+        if self._failed is None:
+            self._failed = self.handle(self._batch)
+        if self._failed and self._outlet.publish(self._failed):
             raise BusUnavailable("A queue for retries or dead letters is missing.")
 
-    def _decode(self, batch: Sequence[Delivery]) -> tuple[list[tuple[Delivery, Event]], list[Message]]:
-        events, failed = [], []
+    def _decode(self, batch: Sequence[Delivery], failed: list[Message]) -> list[tuple[Delivery, Event]]:
+        events = []
         for delivery in batch:
             try:
                 events.append((delivery, self._understood(delivery)))
             except Exception as error:
                 failed.append(self._judge(delivery, error))
-        return events, failed
+        return events
 
     def _understood(self, delivery: Delivery) -> Event:
         event = decode(delivery.body)
@@ -136,30 +132,7 @@ class EventConsumer:
             raise Permanent("Nothing here handles this type.", code="not_subscribed")
         return event
 
-    def _one_by_one(self, events: Sequence[tuple[Delivery, Event]]) -> list[Message]:
-        failed = []
-        for delivery, event in events:
-            try:
-                self._commit([event])
-            except StoreUnavailable:
-                raise
-            except Exception as error:
-                failed.append(self._judge(delivery, error))
-        return failed
-
     def _commit(self, events: Sequence[Event]) -> None:
-        """Handle events as one unit of work, again and again while others are faster."""
-        for attempt in range(1, CONFLICT_ATTEMPTS + 1):
-            try:
-                self._commit_once(events)
-            except ConcurrentUpdate:
-                if attempt == CONFLICT_ATTEMPTS:
-                    raise
-            else:
-                return
-            time.sleep(random.uniform(0, 0.005 * 2**attempt))  # noqa: S311 - spreads load, no secret
-
-    def _commit_once(self, events: Sequence[Event]) -> None:
         work = UnitOfWork(self._database, self._clock)
         by_handler: dict[Handler, list[Event]] = {}
         for event in work.unseen(events):

@@ -1,12 +1,10 @@
 """The relay: outbox → bus. A row is removed only when its event was confirmed; a crash in between repeats it."""
 
-from typing import Any
-
 import structlog
 
-from ringback.bus.connection import Bus, discard, keep_alive
+from ringback.bus.connection import Bus
 from ringback.bus.message import Message
-from ringback.bus.publisher import Publisher
+from ringback.bus.outlet import Outlet
 from ringback.clock import Clock
 from ringback.contracts.catalogue import EVENT_TYPES
 from ringback.store import outbox
@@ -36,39 +34,28 @@ class Relay:
         self.name = f"{service}.relay"
         self.wakeup = database.signal(OUTBOX)
         self._database = database
-        self._bus = bus
         self._clock = clock
         self._idle = idle
         self._lease = Lease(database, "relay", holder)
-        self._connection: Any = None
-        self._publisher: Publisher | None = None
+        self._outlet = Outlet(bus, self.name)
 
     def step(self) -> float:
-        if self._connection is not None:
-            keep_alive(self._connection)
+        self._outlet.keep_alive()
         if not self._lease.held():
             return STANDBY_SECONDS
         rows = outbox.due_rows(self._database, self._clock(), BATCH)
         if not rows:
             return self._idle
-        unroutable = self._connected().publish([_message(row) for row in rows])
+        unroutable = self._outlet.publish([_message(row) for row in rows])
         self._settle(rows, unroutable)
         return 0.0
 
     def reset(self) -> None:
-        if self._connection is not None:
-            discard(self._connection)
-        self._connection = self._publisher = None
+        self._outlet.close()
 
     def close(self) -> None:
-        self.reset()
+        self._outlet.close()
         self._lease.release()
-
-    def _connected(self) -> Publisher:
-        if self._publisher is None:
-            self._connection = self._bus.connect(self.name)
-            self._publisher = self._bus.publisher(self._connection)
-        return self._publisher
 
     def _settle(self, rows: list[Document], unroutable: set[str]) -> None:
         outbox.forget(self._database, [row for row in rows if row["_id"] not in unroutable])

@@ -87,7 +87,7 @@ def fact(conclusion: Conclusion, fact_type: str) -> Fact:
         ([voice(), dial("busy")], "missed", "busy"),
         ([voice(), dial("failed")], "missed", "failed"),
         ([voice(), dial("canceled")], "missed", "canceled"),
-        ([voice(), dial("new-status"), status("completed")], "missed", "abandoned"),
+        ([voice(), dial("new-status"), status("completed")], "missed", "failed"),
         ([voice(), dial("completed"), status("completed")], "completed", None),
         ([voice(), dial("busy"), dial("completed", 9)], "completed", None),
         ([voice(), status("completed")], "missed", "abandoned"),
@@ -204,11 +204,12 @@ def test_a_blank_name_is_no_name() -> None:
 
 
 def test_every_recording_is_told_once_by_sid_or_address() -> None:
-    by_address = webhook("recording", 8, RecordingUrl=RECORDINGS + "RE2")
+    second = "RE" + "2" * 32
+    by_address = webhook("recording", 8, RecordingUrl=RECORDINGS + second + ".mp3")
     nothing = webhook("recording", 9, RecordingUrl="")
-    webhooks = [closed(), recording("RE1"), recording("RE1", 30), by_address, recording("RE2", 31), nothing]
+    webhooks = [closed(), recording("RE1"), recording("RE1", 30), by_address, recording(second, 31), nothing]
     recorded = [one for one in concluded(webhooks).facts if one.type == "call.recorded"]
-    assert [(one.cause, one.at) for one in recorded] == [(("RE1",), at(7)), (("RE2",), at(8))]
+    assert [(one.cause, one.at) for one in recorded] == [(("RE1",), at(7)), ((second,), at(8))]
     assert recorded[0].data["duration_seconds"] == 12
 
 

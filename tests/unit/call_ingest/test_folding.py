@@ -164,3 +164,14 @@ def test_a_call_of_a_business_that_is_gone_is_neither_dropped_nor_guessed(databa
     with pytest.raises(Permanent):
         fold(database, at(0))
     assert all(row["pending"] for row in database.documents(RAW_REQUESTS).values())
+
+
+def test_who_was_told_of_first_stays_the_caller_of_the_call(database: MemoryDatabase) -> None:
+    blank = request("status", 0, CallStatus="in-progress")
+    blank["params"] = [pair for pair in blank["params"] if pair[0] != "From"]
+    database.insert(RAW_REQUESTS, blank)
+    fold(database, at(60), "CA1")
+    database.insert(RAW_REQUESTS, request("dial", 70, DialCallStatus="busy"))
+    fold(database, at(70), "CA1")
+    callers = {(one.type, one.data["caller_kind"]) for one in events(database)}
+    assert callers == {("call.started", "withheld"), ("call.missed", "withheld")}

@@ -181,3 +181,16 @@ def without_version(database: MemoryDatabase, collection: str) -> dict[str, Docu
 
 def last_name_told(database: MemoryDatabase) -> set[str | None]:
     return {one.data["changed"].get("name") for one in told(database) if one.type == "customer.updated"}
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_call_of_which_facts_disagree_about_the_caller_stays_one_call_of_one_customer(
+    database: MemoryDatabase, first: int
+) -> None:
+    facts = [event("call.started", caller="anonymous", kind="withheld"), event("call.missed", seconds=9)]
+    handle(database, facts[first])
+    handle(database, facts[1 - first])
+    [customer] = customers(database)
+    [entry] = database.documents(TIMELINE).values()
+    assert (customer["total_calls"], customer["missed_calls"]) == (1, 1)
+    assert entry["customer_id"] == customer["_id"]

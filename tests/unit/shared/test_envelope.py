@@ -20,6 +20,15 @@ moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.
 )
 
 
+identities = st.sampled_from(
+    [
+        {"caller_kind": "mobile", "caller": "+14155550123"},
+        {"caller_kind": "withheld", "caller": ""},
+        {"caller_kind": "sip", "caller": "sip:somebody@example.com"},
+    ]
+)
+
+
 def values_of(field: fields.Field[Any]) -> st.SearchStrategy[Any]:
     """Anything that a field of the catalogue holds."""
     choice = next((v for v in field.validators if isinstance(v, validate.OneOf)), None)
@@ -40,12 +49,16 @@ def values_of(field: fields.Field[Any]) -> st.SearchStrategy[Any]:
         strategy = st.lists(texts, max_size=3)
     else:
         assert isinstance(field, fields.String)
-        strategy = texts
+        never_blank = any(isinstance(validator, validate.Length) for validator in field.validators)
+        strategy = texts.filter(bool) if never_blank else texts
     return st.none() | strategy if field.allow_none else strategy
 
 
 def data_of(schema: Schema) -> st.SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries({name: values_of(field) for name, field in schema.fields.items()})
+    drawn = st.fixed_dictionaries({name: values_of(field) for name, field in schema.fields.items()})
+    if "caller_kind" not in schema.fields:
+        return drawn
+    return st.builds(lambda data, identity: data | identity, drawn, identities)
 
 
 def envelope(**changes: Any) -> dict[str, Any]:

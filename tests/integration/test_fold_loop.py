@@ -1,0 +1,78 @@
+"""Folding on a real replica set: a call that cannot be folded is put off, alone."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from call_ingest.handlers import Folding
+from call_ingest.journal import Accepted
+from call_ingest.store import CALLS, INDEXES, RAW_REQUESTS, raw_request
+from call_ingest.worker import FoldLoop
+from ringback.clock import system_clock
+from ringback.contracts.envelope import event_id
+from ringback.settings import load_settings
+from ringback.store.database import OUTBOX, Database, open_database
+from tests.support.events import CALLED, CALLER, NOON, call_sid
+
+BUSINESSES = load_settings({}).businesses
+
+
+@pytest.fixture
+def database(mongo_url: str) -> Iterator[Database]:
+    database = open_database(mongo_url, "call-ingest")
+    database.ensure_indexes(INDEXES)
+    yield database
+    database.close()
+
+
+def loop_of(database: Database, businesses: Any = BUSINESSES) -> FoldLoop:
+    return FoldLoop(Folding(businesses), database, system_clock, "test", 0.0)
+
+
+def store_call(database: Database, number: int) -> None:
+    params = {"CallSid": call_sid(number), "From": CALLER, "To": CALLED, "Direction": "inbound"}
+    accepted = Accepted("voice", f"/twilio/voice?{number}", list(params.items()))
+    request = raw_request(accepted, NOON, BUSINESSES["demo"], rang=True, voicemail=True)
+    database[RAW_REQUESTS].insert_one(request)
+
+
+def folded(database: Database) -> set[str]:
+    return {call["_id"] for call in database[CALLS].find()}
+
+
+def test_a_call_whose_event_stands_in_the_outbox_already_is_put_off_and_the_others_are_folded(
+    database: Database,
+) -> None:
+    for number in (1, 2, 3):
+        store_call(database, number)
+    database[OUTBOX].insert_one({"_id": event_id("demo", "call.started", call_sid(2)), "due": NOON})
+    loop = loop_of(database)
+    loop.step()
+    assert folded(database) == {call_sid(1), call_sid(3)}
+    [waiting] = database[RAW_REQUESTS].find({"pending": True})
+    assert waiting["call_sid"] == call_sid(2)
+    assert waiting["fold_at"] > system_clock() + timedelta(seconds=30)
+    loop.close()
+
+
+def test_a_call_of_a_business_that_is_not_configured_waits_until_it_is(database: Database) -> None:
+    store_call(database, 1)
+    loop = loop_of(database, {})
+    loop.step()
+    loop.close()
+    assert folded(database) == set()
+    database[RAW_REQUESTS].update_many({}, {"$set": {"fold_at": NOON}})
+    loop = loop_of(database)
+    loop.step()
+    assert folded(database) == {call_sid(1)}
+    loop.close()
+
+
+def test_a_due_call_without_requests_is_not_looked_at_again_and_again(database: Database) -> None:
+    database[CALLS].insert_one({"_id": call_sid(9), "due_at": NOON, "told": [], "version": 1})
+    loop = loop_of(database)
+    loop.step()
+    assert database[CALLS].count_documents({"due_at": None}) == 1
+    loop.close()
