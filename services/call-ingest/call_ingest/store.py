@@ -7,11 +7,11 @@ due_at, told: [event ids]}.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pymongo
-from pymongo import ASCENDING, IndexModel, UpdateMany
+from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateMany
 from pymongo.errors import BulkWriteError
 
 from call_ingest.journal import Accepted, Insert, raw_request_id
@@ -23,6 +23,7 @@ from ringback.store.unit_of_work import UnitOfWork
 CALLS = "calls"
 # Somebody is on the line.
 INSERT_SECONDS = 2.0
+PUT_OFF_SECONDS = (2, 10, 60, 600)
 RAW_REQUESTS = "raw_requests"
 INDEXES: Indexes = {
     RAW_REQUESTS: [
@@ -95,9 +96,13 @@ def mark_folded(work: UnitOfWork, requests: Sequence[Document]) -> None:
         work.write(RAW_REQUESTS, UpdateMany({"_id": {"$in": ids}}, {"$set": {"pending": False}}))
 
 
-def put_off(database: Database, call_sid: str, until: datetime) -> None:
-    """Take a call that cannot be folded now out of the way of the others; nothing of it is dropped."""
+def put_off(database: Database, call_sid: str, now: datetime) -> None:
+    """Take a call that cannot be folded now out of the way, for longer each time; nothing of it is dropped."""
     with translated_errors():
-        database[RAW_REQUESTS].update_many({"call_sid": call_sid, "pending": True}, {"$set": {"fold_at": until}})
+        waiting = {"call_sid": call_sid, "pending": True}
+        request = database[RAW_REQUESTS].find_one(waiting, sort=[("put_offs", DESCENDING)]) or {}
+        times = request.get("put_offs", 0)
+        until = now + timedelta(seconds=PUT_OFF_SECONDS[min(times, len(PUT_OFF_SECONDS) - 1)])
+        database[RAW_REQUESTS].update_many(waiting, {"$set": {"fold_at": until, "put_offs": times + 1}})
         overdue = {"_id": call_sid, "due_at": {"$type": "date", "$lt": until}}
         database[CALLS].update_one(overdue, {"$set": {"due_at": until}, "$inc": {"version": 1}})

@@ -1,7 +1,6 @@
 """call-ingest's worker: folds raw requests into events, and relays them."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 import structlog
 
@@ -24,7 +23,6 @@ from ringback.worker.runtime import Loop
 BATCH = 200
 IDLE_SECONDS = 0.02
 STANDBY_SECONDS = 1.0
-PUT_OFF = timedelta(minutes=1)
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +59,7 @@ class FoldLoop:
 
     def _put_off(self, call_sid: str, error: Exception) -> None:
         log.error("fold.put_off", call_sid=call_sid, code=error_name(error), reason=describe(error))
-        store.put_off(self._database, call_sid, self._clock() + PUT_OFF)
+        store.put_off(self._database, call_sid, self._clock())
 
     def _commit(self, call_sids: Sequence[str]) -> None:
         work = UnitOfWork(self._database, self._clock)

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import amqp
 from kombu import Connection
 
 from ringback.bus.embedded import Transport as EmbeddedTransport
@@ -75,4 +76,8 @@ def keep_alive(connection: Any) -> None:
 def discard(connection: Any) -> None:
     """Drop a connection whatever its state, without waiting for the other side's goodbye."""
     with suppress(Exception):
-        connection.collect(socket_timeout=1)
+        raw = connection._connection  # noqa: SLF001 - kombu would say goodbye first, and leave the socket if it fails
+        if isinstance(raw, amqp.Connection):
+            raw.collect()
+    with suppress(Exception):
+        connection.collect()

@@ -55,6 +55,9 @@ ARRIVALS = Arrivals()
 class LeasedQoS(virtual.QoS):
     """Acknowledging deletes the message; rejecting with requeue and closing give the lease back."""
 
+    # At interpreter exit the database may be gone, and a lease ends by itself.
+    restore_at_shutdown = False
+
     def ack(self, delivery_tag: Any) -> None:
         self.channel.forget([delivery_tag])
         super().ack(delivery_tag)
@@ -145,6 +148,12 @@ class Channel(virtual.Channel):
             self.qos.ack_up_to(delivery_tag)
         else:
             self.qos.ack(delivery_tag)
+
+    def close(self) -> None:
+        """Stop consuming and give back what was not acknowledged."""
+        if not self.closed and self._qos is not None:
+            self._qos.restore_unacked()
+        super().close()
 
     # What the rest of the bus calls
 
