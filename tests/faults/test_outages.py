@@ -19,7 +19,7 @@ from tests.support.mongo import MongoServer
 from tests.support.rabbit import RabbitServer
 from tests.support.waiting import eventually
 
-# A broker that dies in the middle of a handshake now and then leaves py-amqp's socket to the garbage collector (seen).
+# A broker that dies within a handshake now and then leaves py-amqp's socket to the garbage collector (seen).
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
 )
