@@ -1,5 +1,6 @@
 """Errors over HTTP: `application/problem+json` (RFC 9457) with a stable `code`, never a stack trace."""
 
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -31,6 +32,8 @@ STATUS: tuple[tuple[type[RingbackError], HTTPStatus], ...] = (
     (BusUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
     (RingbackError, HTTPStatus.INTERNAL_SERVER_ERROR),
 )
+
+WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
 Rephrase = Callable[[Exception], Response | None]
 
@@ -67,7 +70,9 @@ def problem_of(error: RingbackError) -> Response:
 
 def http_problem(error: HTTPException) -> Response:
     status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
-    response = problem(status, status.name.lower(), status.description or status.phrase)
+    # Named after werkzeug's class: Python's own names of statuses change between versions.
+    code = WORD_START.sub("_", type(error).__name__).lower()
+    response = problem(status, code, status.description or status.phrase)
     allow(response, error)
     return response
 
