@@ -2,7 +2,9 @@
 
 import os
 import secrets
+import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from ringback.settings import load_settings
@@ -28,16 +30,13 @@ def with_generated_secrets(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def kept(path: Path, generate: Callable[[], str]) -> str:
-    """The secret in the file; of several processes that start at once one decides it."""
+    """The secret in the file; of several that start at once one decides it."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = path.with_name(f"{path.name}.{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_text(generate())
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
+        with tempfile.NamedTemporaryFile("w", dir=path.parent) as draft:  # readable by its owner only
+            draft.write(generate())
+            draft.flush()
+            os.fsync(draft.fileno())
+            with suppress(FileExistsError):
+                os.link(draft.name, path)
     return path.read_text().strip()
