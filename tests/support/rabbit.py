@@ -109,9 +109,19 @@ class ContainerRabbit(ContainerServer):
     def wait_until_ready(self) -> None:
         eventually(lambda: accepts_connections(self.url), 90)
 
+    def pause(self) -> None:
+        # A test may kill it while it is frozen.
+        self._write_lists()
+        super().pause()
+
     def kill(self) -> None:
-        self.execute("rabbitmqctl", "eval", WRITE_LISTS)
+        self._docker.reload()
+        if self._docker.status == "running":
+            self._write_lists()
         super().kill()
+
+    def _write_lists(self) -> None:
+        self.execute("rabbitmqctl", "eval", WRITE_LISTS)
 
     def add_virtual_hosts(self, names: list[str]) -> None:
         self.execute("rabbitmqctl", "eval", make_hosts_expression(names))
