@@ -1,12 +1,15 @@
 """Servers that freeze, die and come back under traffic: nothing is lost, nothing counts twice, nobody has to help."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 
 from ringback.bus.connection import Bus
 from ringback.clock import system_clock
+from ringback.contracts.envelope import Event
 from ringback.errors import Transient
 from ringback.store.database import OUTBOX, Database, open_database
 from ringback.store.unit_of_work import UnitOfWork
@@ -33,21 +36,43 @@ class Traffic:
 
     def __init__(self, mongo_url: str, bus_url: str) -> None:
         self.producer, self.consumer = _database(mongo_url, "call-ingest"), _database(mongo_url, "customer")
+        self.failures: Counter[str] = Counter()
+        self.before_commit: Callable[[], None] = lambda: None
         bus = Bus(bus_url)
-        handlers = {"call.started": count_calls}
-        self.worker = Worker(
-            [
-                Relay("call-ingest", self.producer, bus, system_clock, "relay"),
-                EventConsumer("customer", handlers, self.consumer, bus, system_clock),
-            ]
-        )
+        relay = Relay("call-ingest", self.producer, bus, system_clock, "relay")
+        handlers = {"call.started": self._count_calls}
+        consumer = EventConsumer("customer", handlers, self.consumer, bus, system_clock)
+        relay.step = self._counting("relay", relay.step)  # type: ignore[method-assign]
+        consumer.handle = self._counting("consumer", consumer.handle)  # type: ignore[method-assign]
+        self.worker = Worker([relay, consumer])
         self._emitted = 0
+
+    def _counting(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        """The method, with its passing failures counted: what a test waits for before it heals."""
+
+        def counted(*args: Any) -> Any:
+            try:
+                return method(*args)
+            except Transient:
+                self.failures[name] += 1
+                raise
+
+        return counted
+
+    def _count_calls(self, work: UnitOfWork, events: Sequence[Event]) -> None:
+        count_calls(work, events)
+        self.before_commit()
 
     def emit(self, count: int = EVENTS_EACH) -> None:
         for _ in range(count):
             work = UnitOfWork(self.producer, system_clock)
             work.emit(call_event("call.started", call_sid(self._emitted), CALLER))
             work.commit()
+            self._emitted += 1
+
+    def emit_into(self, work: UnitOfWork, count: int = EVENTS_EACH) -> None:
+        for _ in range(count):
+            work.emit(call_event("call.started", call_sid(self._emitted), CALLER))
             self._emitted += 1
 
     def all_counted(self) -> bool:
@@ -92,7 +117,7 @@ def test_a_broker_that_is_away_for_a_while_costs_no_event(
     traffic.emit()
     breaks(rabbit_server)
     traffic.emit()
-    threading.Event().wait(7)  # longer than a confirm is waited for: publishes time out meanwhile
+    eventually(lambda: traffic.failures["relay"] >= 1, seconds=30)
     heals(rabbit_server)
     traffic.emit()
     eventually(traffic.all_counted, seconds=60)
@@ -108,7 +133,7 @@ def test_a_broker_that_dies_with_unconfirmed_events_in_its_memory_costs_none(
     eventually(traffic.all_counted, seconds=30)
     rabbit_server.pause()
     traffic.emit()
-    threading.Event().wait(12)  # two publishes time out, each on a connection of its own
+    eventually(lambda: traffic.failures["relay"] >= 2, seconds=60)
     rabbit_server.kill()
     rabbit_server.start()
     eventually(traffic.all_counted, seconds=60)
@@ -120,9 +145,18 @@ def test_a_broker_that_dies_with_unconfirmed_events_in_its_memory_costs_none(
 def test_a_database_that_freezes_under_the_consumer_holds_its_batch_and_dead_letters_nothing(
     traffic: Traffic, mongo_server: MongoServer
 ) -> None:
-    traffic.emit()
-    mongo_server.pause()
-    threading.Event().wait(15)  # a handler's operations time out several times
+    frozen = threading.Event()
+
+    def freeze_once() -> None:
+        if not frozen.is_set():
+            mongo_server.pause()
+            frozen.set()
+
+    traffic.before_commit = freeze_once
+    work = UnitOfWork(traffic.producer, system_clock)
+    traffic.emit_into(work)
+    work.commit()
+    eventually(lambda: traffic.failures["consumer"] >= 2, seconds=60)
     mongo_server.resume()
     eventually(traffic.all_counted, seconds=60)
     traffic.assert_counted_once()

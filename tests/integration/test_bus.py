@@ -1,5 +1,6 @@
 """The bus's promises, on every transport."""
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
@@ -10,6 +11,7 @@ import pytest
 from ringback.bus.connection import Bus, discard
 from ringback.bus.consumer import BatchConsumer
 from ringback.bus.message import Delivery, Message
+from ringback.bus.outlet import Outlet
 from ringback.bus.topology import Topology, dead_queue, retry_queue
 from ringback.clock import system_clock
 from tests.support.events import call_event, call_sid, message_of
@@ -185,3 +187,17 @@ def test_declaring_the_topology_again_changes_nothing(harness: Harness) -> None:
     harness.publish(started(1))
     harness.connect()
     assert len(receive_all(harness.consumer(), 1)) == 1
+
+
+def test_a_connection_that_has_nothing_to_do_outlives_many_heartbeats(
+    rabbit_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ringback.bus.connection.HEARTBEAT_SECONDS", 1)
+    outlet = Outlet(Bus(rabbit_url), "idle")
+    outlet.publish([started(1)])
+    connection, end = outlet._connection, time.monotonic() + 4
+    while time.monotonic() < end:
+        outlet.keep_alive()
+    assert outlet._connection is connection
+    assert outlet.publish([started(2)]) == set()
+    outlet.close()

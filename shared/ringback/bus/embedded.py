@@ -246,10 +246,11 @@ class Transport(virtual.Transport):
         super().__init__(client, **kwargs)
 
     def messages(self, url: str) -> Collection[Document]:
-        """The collection of messages; one MongoDB client for a connection."""
-        if self._client is None:
-            self._client = connect(url, "bus")
-        messages = self._client.get_default_database("ringback")[COLLECTION]
+        """The collection of messages; one MongoDB client for a connection, which makes the indexes first."""
+        if self._client is not None:
+            return _collection(self._client)
+        self._client = connect(url, "bus")
+        messages = _collection(self._client)
         messages.create_index([("queue", ASCENDING), ("visible_at", ASCENDING), ("_id", ASCENDING)])
         messages.create_index([("lease", ASCENDING)], sparse=True)
         return messages
@@ -292,9 +293,13 @@ def release_leases(url: str, clock: Clock) -> None:
     try:
         leased = {"lease": {"$exists": True}, "visible_at": {"$gt": clock()}}
         change = {"$set": {"visible_at": clock()}, "$unset": {"lease": ""}}
-        client.get_default_database("ringback")[COLLECTION].update_many(leased, change)
+        _collection(client).update_many(leased, change)
     finally:
         client.close()
+
+
+def _collection(client: MongoClient[Document]) -> Collection[Document]:
+    return client.get_default_database("ringback")[COLLECTION]
 
 
 def _delay_ms(arguments: Document, message: Document) -> int | None:

@@ -12,7 +12,6 @@ from pymongo.errors import (
     BulkWriteError,
     ConfigurationError,
     ConnectionFailure,
-    DocumentTooLarge,
     InvalidURI,
     OperationFailure,
     PyMongoError,
@@ -72,8 +71,6 @@ def _is_conflict(error: PyMongoError) -> bool:
 
 
 def _is_documents_fault(error: PyMongoError) -> bool:
-    if isinstance(error, DocumentTooLarge):
-        return True
     return bool(_codes(error) & DOCUMENT_CODES) and not _is_unconfirmed(error)
 
 
