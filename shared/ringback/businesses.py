@@ -19,6 +19,8 @@ KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 SPEAKABLE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]+\Z")
 PERIOD = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)", re.ASCII)
 MINUTES_A_DAY = 24 * 60
+# What may be put into words: a voicemail after it was recorded, a conversation while it lasts.
+TRANSCRIBED = ("voicemail", "realtime")
 OPEN_TEXT = "Hi, this is {business}. Sorry we missed your call! Reply here and we will get right back to you."
 CLOSED_TEXT = (
     "Hi, this is {business}. We are closed right now and will call you when we open. Reply here to leave a message."
@@ -44,7 +46,11 @@ class SegmentRules:
 
 @dataclass(frozen=True)
 class Business:
-    """One business; `hours` are minutes since local midnight by weekday, None means always open."""
+    """One business; `hours` are minutes since local midnight by weekday, None means always open.
+
+    Calls of `blocked` numbers (E.164) are turned away. With `screen_calls` whoever is rung has to press 1 before
+    the caller is put through, so that a mobile's own voicemail does not answer. `transcribe`: of TRANSCRIBED.
+    """
 
     key: str
     name: str
@@ -54,7 +60,10 @@ class Business:
     currency: str
     forward_to: tuple[str, ...]
     ring_seconds: int
+    screen_calls: bool
     voicemail: bool
+    transcribe: frozenset[str]
+    blocked: frozenset[str]
     review_url: str | None
     hours: Hours | None
     text_back: TextBack
@@ -127,7 +136,10 @@ class BusinessSchema(Schema):
     currency = fields.String(load_default="USD", validate=validate.Regexp(r"[A-Z]{3}\Z"))
     forward_to = fields.List(PhoneNumber(), load_default=())
     ring_seconds = fields.Integer(load_default=18, validate=validate.Range(min=5, max=600))
+    screen_calls = fields.Boolean(load_default=False)
     voicemail = fields.Boolean(load_default=True)
+    transcribe = fields.List(fields.String(validate=validate.OneOf(TRANSCRIBED)), load_default=("voicemail",))
+    blocked = fields.List(PhoneNumber(), load_default=())
     review_url = fields.Url(load_default=None, schemes={"http", "https"})
     hours = fields.Dict(fields.String(validate=validate.OneOf(WEEKDAYS)), fields.List(Period()), load_default=None)
     text_back = fields.Nested(TextBackSchema, load_default=lambda: TextBackSchema().load({}))
@@ -156,6 +168,8 @@ def _business(key: str, values: Mapping[str, Any]) -> Business:
             **values,
             "numbers": tuple(values["numbers"]),
             "forward_to": tuple(values["forward_to"]),
+            "transcribe": frozenset(values["transcribe"]),
+            "blocked": frozenset(values["blocked"]),
             "hours": None if hours is None else {day: tuple(periods) for day, periods in hours.items()},
         },
     )

@@ -93,6 +93,18 @@ class BusUnavailable(Transient):
     code = "bus_unavailable"
 
 
+class UpstreamUnavailable(Transient):
+    """Another party's service did not answer, or not in a way that can be used."""
+
+    code = "upstream_unavailable"
+
+
+class UpstreamRefused(RingbackError):
+    """Another party's service does not take our credentials, or not this request: a person has to look."""
+
+    code = "upstream_refused"
+
+
 class InvalidSettings(RingbackError):
     """One message that names every missing or malformed setting."""
 

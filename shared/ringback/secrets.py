@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from ringback.settings import load_settings
+from ringback.settings import generated_mark, load_settings
 
 GENERATED: Mapping[str, Callable[[], str]] = {
     "RINGBACK_SECRET_KEY": lambda: secrets.token_hex(32),
@@ -19,13 +19,15 @@ GENERATED: Mapping[str, Callable[[], str]] = {
 def with_generated_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment plus what the data folder keeps for it; what is set by hand wins.
 
-    A secret is made on first use, readable by its owner only.
+    A secret is made on first use, readable by its owner only. Beside each that is not set by hand stands its
+    `generated_mark`.
     """
     folder = load_settings(environ).data / "secrets"
     merged = dict(environ)
     for name, generate in GENERATED.items():
         if not merged.get(name) and not merged.get(f"{name}_FILE"):
             merged[name] = kept(folder / name.lower(), generate)
+            merged[generated_mark(name)] = "yes"
     return merged
 
 

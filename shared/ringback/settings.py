@@ -3,6 +3,7 @@
 `X_FILE` reads the value of `X` from a file (Docker and Kubernetes secrets).
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,11 +20,27 @@ from ringback.businesses import Business, BusinessesSchema, duplicate_numbers
 from ringback.errors import InvalidSettings
 
 DEFAULT_PORT = 8080
+SHARED_KEY = re.compile(r"([^\s:]+):(HMAC_SHA1|HMAC_SHA256):(\S+)")
+
+
+@dataclass(frozen=True)
+class SharedKey:
+    """A secret other than the auth token that Twilio signs with (twilio.com/docs/usage/webhooks/webhook-shared-keys).
+
+    The algorithm belongs to the key: a request does not choose it.
+    """
+
+    id: str
+    algorithm: str
+    secret: str = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a process was told. `twilio_auth_tokens` are tried in turn, so that a token can be rotated."""
+    """What a process was told. `twilio_auth_tokens` are tried in turn, so that a token can be rotated.
+
+    `twilio_account_known` says whether Twilio's REST API may be asked: never with an account that was made up.
+    """
 
     mongo_url: str | None = field(repr=False)
     bus_url: str | None = field(repr=False)
@@ -32,7 +49,9 @@ class Settings:
     public_url: str
     secret_key: str | None = field(repr=False)
     twilio_account_sid: str | None
+    twilio_account_known: bool
     twilio_auth_tokens: tuple[str, ...] = field(repr=False)
+    twilio_shared_keys: tuple[SharedKey, ...] = field(repr=False)
     twilio_api_base_url: str | None
     businesses: Mapping[str, Business]
 
@@ -43,6 +62,11 @@ class Settings:
     @cached_property
     def _by_number(self) -> Mapping[str, Business]:
         return {number: business for business in self.businesses.values() for number in business.numbers}
+
+
+def generated_mark(name: str) -> str:
+    """The variable that says that the value of `name` was generated, not set by hand."""
+    return f"{name}_GENERATED"
 
 
 class WebAddress(fields.String):
@@ -69,6 +93,21 @@ class CommaSeparated(fields.Field[tuple[str, ...]]):
         return tuple(part.strip() for part in str(value).split(",") if part.strip())
 
 
+class SharedKeys(fields.Field[tuple[SharedKey, ...]]):
+    """Comma-separated `id:algorithm:secret`. What is malformed is named by its place: any part may be a secret."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[SharedKey, ...]:
+        texts = CommaSeparated().deserialize(value)
+        matches = [SHARED_KEY.fullmatch(text) for text in texts]
+        malformed = [str(place) for place, match in enumerate(matches, start=1) if match is None]
+        if malformed:
+            raise ValidationError(f"Not id:HMAC_SHA1:secret or id:HMAC_SHA256:secret: number {', '.join(malformed)}.")
+        keys = tuple(SharedKey(*match.groups()) for match in matches if match)
+        if len({key.id for key in keys}) < len(keys):
+            raise ValidationError("Two keys have the same id.")
+        return keys
+
+
 class EnvironmentSchema(Schema):
     class Meta:
         unknown = EXCLUDE
@@ -91,7 +130,10 @@ class EnvironmentSchema(Schema):
     config = fields.String(data_key="RINGBACK_CONFIG", load_default=None)
     secret_key = fields.String(data_key="RINGBACK_SECRET_KEY", load_default=None, validate=validate.Length(min=32))
     account_sid = fields.String(data_key="TWILIO_ACCOUNT_SID", load_default=None)
+    account_made_up = fields.Boolean(data_key=generated_mark("TWILIO_ACCOUNT_SID"), load_default=False)
+    token_made_up = fields.Boolean(data_key=generated_mark("TWILIO_AUTH_TOKEN"), load_default=False)
     auth_tokens = CommaSeparated(data_key="TWILIO_AUTH_TOKEN", load_default=())
+    shared_keys = SharedKeys(data_key="TWILIO_SHARED_KEYS", load_default=())
     api_base_url = WebAddress(data_key="TWILIO_API_BASE_URL", load_default=None)
 
 
@@ -113,10 +155,18 @@ def load_settings(environ: Mapping[str, str], *, require: tuple[str, ...] = ()) 
         public_url=values["public_url"] or f"http://127.0.0.1:{values['port']}",
         secret_key=values["secret_key"],
         twilio_account_sid=values["account_sid"],
+        twilio_account_known=_is_account_known(values),
         twilio_auth_tokens=values["auth_tokens"],
+        twilio_shared_keys=values["shared_keys"],
         twilio_api_base_url=values["api_base_url"],
         businesses=MappingProxyType(businesses),
     )
+
+
+def _is_account_known(values: Mapping[str, Any]) -> bool:
+    made_up = values["account_made_up"] or values["token_made_up"]
+    by_hand = values["account_sid"] is not None and not made_up
+    return by_hand or values["api_base_url"] is not None
 
 
 def _with_secret_files(environ: Mapping[str, str], problems: dict[str, list[str]]) -> dict[str, str]:

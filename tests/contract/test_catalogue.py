@@ -25,6 +25,8 @@ WIRE = {
     "call.missed": {"call_sid", "from", "from_kind", "to", "reason", "voicemail", "at"},
     "call.recorded": {"call_sid", "recording_sid", "duration_seconds"},
     "call.transcribed": {"call_sid", "text", "confidence", "source"},
+    "sms.received": {"message_sid", "from", "from_kind", "to", "body", "media", "consent", "keyword", "at"},
+    "sms.status_changed": {"message_sid", "request_id", "status", "error_code", "to", "at"},
     "customer.created": {"customer_id", "name", "phone", "email", "source"},
     "customer.updated": {"customer_id", "changed"},
     "customer.deleted": {"customer_id"},

@@ -5,7 +5,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from call_ingest.domain import DIAL_OUTCOMES, FINAL_STATUSES, LONGEST_CALL, Webhook
+from call_ingest.domain import DIAL_OUTCOMES, FINAL_STATUSES, LONGEST_CALL
 from call_ingest.handlers import Folding
 from call_ingest.journal import Accepted
 from call_ingest.store import RAW_REQUESTS, raw_request
@@ -43,7 +43,9 @@ def requests(draw: st.DrawFn) -> Document:
     pairs = [("CallSid", draw(st.sampled_from(["CA1", "CA2"]))), ("To", NUMBER), *draw(parameters).items()]
     webhook = Accepted(draw(kinds), "/twilio/voice", pairs)
     received_at = at(draw(st.integers(0, 30)))
-    return raw_request(webhook, received_at, BUSINESSES["demo"], rang=draw(st.booleans()), voicemail=True)
+    return raw_request(
+        webhook, received_at, BUSINESSES["demo"], draw(st.sampled_from(["ring", "take_message", "apologize"]))
+    )
 
 
 def folded(documents: list[Document]) -> list[Event]:
@@ -87,6 +89,4 @@ def test_of_contradicting_results_both_services_take_the_same() -> None:
 
 
 def test_an_entry_keeps_what_an_end_is_made_of() -> None:
-    webhook = Webhook("dial", T0, {})
-    assert webhook.rang
     assert set(OUTCOME_FIELDS) >= {"outcome", "reason", "ended_at", "voicemail"}

@@ -121,7 +121,7 @@ BAD_REQUESTS = {
     ),
     "no body": ("POST", "/twilio/voice", b"", {"Content-Type": FORM, "X-Twilio-Signature": "x"}, 403),
     "GET for POST": ("GET", "/twilio/voice", None, {}, 405),
-    "a JSON body": ("POST", "/twilio/voice", b"{}", {"Content-Type": "application/json"}, 415),
+    "JSON without its hash": ("POST", "/twilio/voice", b"{}", {"Content-Type": "application/json"}, 403),
     "no content type": ("POST", "/twilio/voice", b"CallSid=CA1", {}, 415),
     "1 MB": (
         "POST",
@@ -170,7 +170,7 @@ def test_a_request_signed_for_another_url_account_or_body_changes_nothing(box: B
     ]
     assert [answer.status_code for answer in answers] == [403, 403, 403]
     with MongoClient[dict[str, Any]](box.mongo_url) as client:
-        assert client["ringback_call_ingest"]["raw_requests"].count_documents({"call_sid": call_sid(50)}) == 0
+        assert client["ringback_call_ingest"]["raw_requests"].count_documents({"subject": call_sid(50)}) == 0
 
 
 def _signature(box: Box, path: str, params: dict[str, str]) -> str:
@@ -186,7 +186,7 @@ def test_repeated_and_blank_parameters_are_signed_and_kept_as_they_came(box: Box
     )
     assert answer.status_code == 200
     with MongoClient[dict[str, Any]](box.mongo_url) as client:
-        [stored] = client["ringback_call_ingest"]["raw_requests"].find({"call_sid": call_sid(60)})
+        [stored] = client["ringback_call_ingest"]["raw_requests"].find({"subject": call_sid(60)})
     assert [tuple(pair) for pair in stored["params"]] == params
 
 
@@ -194,7 +194,7 @@ def test_a_call_to_a_number_that_nobody_configured_is_kept_and_rejected(box: Box
     answer = box.post("/twilio/voice", box.call(call_sid(70), CALLER, To="+15550009999"))
     assert (answer.status_code, "<Reject" in answer.text) == (200, True)
     with MongoClient[dict[str, Any]](box.mongo_url) as client:
-        assert client["ringback_call_ingest"]["raw_requests"].count_documents({"call_sid": call_sid(70)}) == 1
+        assert client["ringback_call_ingest"]["raw_requests"].count_documents({"subject": call_sid(70)}) == 1
     assert '"event": "webhook.unknown_number"' in box.log.read_text()
 
 

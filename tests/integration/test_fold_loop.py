@@ -34,7 +34,7 @@ def loop_of(database: Database, businesses: Any = BUSINESSES) -> FoldLoop:
 def store_call(database: Database, number: int) -> None:
     params = {"CallSid": call_sid(number), "From": CALLER, "To": CALLED, "Direction": "inbound"}
     accepted = Accepted("voice", f"/twilio/voice?{number}", list(params.items()))
-    request = raw_request(accepted, NOON, BUSINESSES["demo"], rang=True, voicemail=True)
+    request = raw_request(accepted, NOON, BUSINESSES["demo"], "ring" if accepted.kind == "voice" else "take_message")
     database[RAW_REQUESTS].insert_one(request)
 
 
@@ -52,7 +52,7 @@ def test_a_call_whose_event_stands_in_the_outbox_already_is_put_off_and_the_othe
     loop.step()
     assert folded(database) == {call_sid(1), call_sid(3)}
     [waiting] = database[RAW_REQUESTS].find({"pending": True})
-    assert waiting["call_sid"] == call_sid(2)
+    assert waiting["subject"] == call_sid(2)
     assert waiting["fold_at"] > system_clock()
     database[RAW_REQUESTS].update_one({"_id": waiting["_id"]}, {"$set": {"fold_at": NOON}})
     loop.step()

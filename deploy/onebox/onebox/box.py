@@ -18,11 +18,12 @@ from onebox.http_server import HttpServer
 from ringback.bus.connection import Bus
 from ringback.bus.embedded import release_leases
 from ringback.clock import system_clock
-from ringback.errors import Transient
+from ringback.errors import StoreUnavailable, Transient
 from ringback.process import CreateApp, process_name
+from ringback.running import forget_running, write_running
 from ringback.settings import Settings
 from ringback.store.database import Database, Indexes, open_database
-from ringback.web.app import create_web
+from ringback.web.app import create_web, loops_of
 from ringback.worker.main import MakeLoops
 from ringback.worker.runtime import Worker
 
@@ -58,42 +59,76 @@ class Box:
         self._mongo: EmbeddedMongo | None = None
         self._databases: list[Database] = []
         self._worker: Worker | None = None
+        self._beside: Worker | None = None
         self._server: HttpServer | None = None
 
     def start(self) -> None:
-        """Ready when this returns: webhooks are accepted and events flow."""
+        """Webhooks are accepted when this returns. Events flow then, too, unless MongoDB is another's and away:
+        `heal` starts what needs it."""
         self.settings = self._with_embedded_engines(self.settings)
-        bus = self._prepare_bus()
-        apps, loops = [], []
-        for member in MEMBERS:
-            database = self._open(member)
-            apps.append(member.create_app(self.settings, database, system_clock))
-            loops += member.loops(self.settings, database, bus, system_clock, self._holder(), IDLE_SECONDS)
-        self._worker = Worker(loops)
-        self._worker.start()
+        assert self.settings.mongo_url is not None
+        self._databases = [open_database(self.settings.mongo_url, member.name) for member in MEMBERS]
+        apps = [
+            member.create_app(self.settings, database, system_clock)
+            for member, database in zip(MEMBERS, self._databases, strict=True)
+        ]
         self._server = HttpServer(Gateway(self._own_app(), apps[0], apps), self.settings.port)
+        self._beside = Worker([loop for app in apps for loop in loops_of(app)])
+        self._beside.start()
+        if self._mongo is not None:
+            self._start_worker()
         self._server.start()
+        write_running(self.settings)
+        self.heal()
 
     def heal(self) -> None:
-        """Start MongoDB again if it ended; to be called every second or so, from the main thread."""
-        if self._mongo is None or self._mongo.running:
-            return
-        log.error("box.mongod_ended")
-        try:
-            self._mongo.start()
-        except EngineError as error:
-            log.error("box.mongod_not_started", reason=error.message)
+        """Start MongoDB again if it ended, and the worker as soon as MongoDB is there.
+
+        To be called every second or so, from the main thread.
+        """
+        if self._mongo is not None and not self._mongo.running:
+            self._restart_mongo(self._mongo)
+        if self._worker is None:
+            self._start_worker_if_possible()
 
     def stop(self) -> None:
         """Stop listening, finish what is in hand, then stop MongoDB."""
+        forget_running(self.settings)
         if self._server is not None:
             self._server.stop()
-        if self._worker is not None and not self._worker.stop():
-            log.error("box.worker_stop_timed_out")
+        for worker in (self._worker, self._beside):
+            if worker is not None and not worker.stop():
+                log.error("box.worker_stop_timed_out")
         for database in self._databases:
             database.close()
         if self._mongo is not None:
             self._mongo.stop()
+
+    def _restart_mongo(self, mongo: EmbeddedMongo) -> None:
+        log.error("box.mongod_ended")
+        try:
+            mongo.start()
+        except EngineError as error:
+            log.error("box.mongod_not_started", reason=error.message)
+
+    def _start_worker_if_possible(self) -> None:
+        try:
+            self._start_worker()
+        except StoreUnavailable as error:
+            log.warning("box.waits_for_mongo", reason=error.message)
+
+    def _start_worker(self) -> None:
+        """Indexes first: without them one caller could become two customers."""
+        for member, database in zip(MEMBERS, self._databases, strict=True):
+            database.ensure_indexes(member.indexes)
+        bus = self._prepare_bus()
+        loops = [
+            loop
+            for member, database in zip(MEMBERS, self._databases, strict=True)
+            for loop in member.loops(self.settings, database, bus, system_clock, self._holder(), IDLE_SECONDS)
+        ]
+        self._worker = Worker(loops)
+        self._worker.start()
 
     def _holder(self) -> str:
         return HOLDER if self._mongo is not None else process_name()
@@ -112,13 +147,6 @@ class Box:
             release_leases(bus.url, system_clock)
         return bus
 
-    def _open(self, member: Member) -> Database:
-        assert self.settings.mongo_url is not None
-        database = open_database(self.settings.mongo_url, member.name)
-        self._databases.append(database)
-        database.ensure_indexes(member.indexes)
-        return database
-
     def _own_app(self) -> Flask:
         checks = {"worker": self._check_worker} | {
             f"mongo.{database.name}": database.ping for database in self._databases
@@ -126,7 +154,9 @@ class Box:
         return create_web("onebox", blueprints=(), access={}, settings=self.settings, checks=checks)
 
     def _check_worker(self) -> None:
-        if self._worker is None or not self._worker.alive():
+        if self._worker is None:
+            raise Transient("The worker waits for MongoDB.", code="worker_waiting")
+        if not self._worker.alive():
             raise Transient("A loop of the worker is stuck.", code="worker_stuck")
 
 

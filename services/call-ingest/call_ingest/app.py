@@ -2,11 +2,14 @@
 
 from flask import Flask
 
-from call_ingest.handlers import Reception
-from call_ingest.journal import Journal
+from call_ingest.call_log import CALL_LOG_ACCESS, call_log_blueprint
+from call_ingest.journal import Drain, Journal
+from call_ingest.reception import Reception
 from call_ingest.routes import ACCESS, answer_in_twiml, twilio_blueprint
 from call_ingest.signature import SignatureCheck
-from call_ingest.store import RAW_REQUESTS, insert_into
+from call_ingest.spool import Spool
+from call_ingest.store import RAW_REQUESTS, RawRequests
+from call_ingest.twilio_api import TwilioApi
 from ringback.clock import Clock
 from ringback.settings import Settings
 from ringback.store.database import Database
@@ -14,18 +17,43 @@ from ringback.web.app import create_web
 
 NAME = "call-ingest"
 REQUIRED = ("RINGBACK_SECRET_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
+# A transcript of 64 kB, URL-encoded, with room for everything else.
+MAX_BODY = 768 << 10
 
 
 def create_app(settings: Settings, database: Database, clock: Clock) -> Flask:
     """`settings` loaded with REQUIRED."""
     assert settings.twilio_account_sid is not None
-    reception = Reception(settings, Journal(insert_into(database), database.signal(RAW_REQUESTS)), clock)
-    signature = SignatureCheck(settings.public_url, settings.twilio_account_sid, settings.twilio_auth_tokens)
+    records = RawRequests(database, clock)
+    spool = Spool(settings.data / "spool" / NAME)
+    journal = Journal(records, spool, database.signal(RAW_REQUESTS))
+    signature = SignatureCheck(
+        settings.public_url,
+        settings.twilio_account_sid,
+        settings.twilio_auth_tokens,
+        settings.twilio_shared_keys,
+    )
     return create_web(
         NAME,
-        blueprints=[twilio_blueprint(reception, signature)],
-        access=ACCESS,
+        blueprints=[
+            twilio_blueprint(Reception(settings, journal, clock), signature),
+            call_log_blueprint(settings, database, lambda: twilio_api(settings)),
+        ],
+        access={**ACCESS, **CALL_LOG_ACCESS},
         settings=settings,
-        checks={"mongo": database.ping},
+        checks={"accepting": journal.check},
+        max_body=MAX_BODY,
         in_other_words=answer_in_twiml,
+        loops=[Drain(journal, records, spool, database.signal(RAW_REQUESTS))],
+    )
+
+
+def twilio_api(settings: Settings, timeout_seconds: float = 10.0, attempts: int = 4) -> TwilioApi:
+    assert settings.twilio_account_sid is not None
+    return TwilioApi(
+        settings.twilio_account_sid,
+        settings.twilio_auth_tokens,
+        settings.twilio_api_base_url,
+        timeout_seconds,
+        attempts,
     )

@@ -5,15 +5,33 @@ nothing here depends on which webhook came first. What cannot be known yet is de
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
+
+from call_ingest.facts import Fact, Identify, Identity, Webhook, in_order
+from call_ingest.transcripts import Transcribed, Transcript, transcribed
 
 # How long a call whose dial result or first webhook is missing may still hear of it.
 SETTLE = timedelta(seconds=10)
 # How long a call without a final status can last: Twilio ends every call after four hours.
 LONGEST_CALL = timedelta(hours=4, minutes=15)
+# How long a caller can still be there after ringing ended, to leave a message.
+LONGEST_MESSAGE = timedelta(minutes=5)
+# A telephone that was answered for a shorter time and not put through to the caller was answered by a machine, or
+# by somebody who did not press 1.
+SUSPICIOUS_SECONDS = 60
+# When Twilio is asked about a call that has not ended, after its start: the last time just before it is given up.
+ASK_AFTER = (
+    timedelta(minutes=3),
+    timedelta(minutes=10),
+    timedelta(minutes=30),
+    timedelta(hours=1),
+    timedelta(hours=2),
+    timedelta(hours=4, minutes=10),
+)
 
 RECORDING_SID = re.compile(r"RE[0-9a-f]{32}")
 FINAL_STATUSES = frozenset({"completed", "busy", "no-answer", "canceled", "failed"})
@@ -27,47 +45,49 @@ DIAL_OUTCOMES: Mapping[str, str | None] = {
     "failed": "failed",
     "canceled": "canceled",
 }
-
-
-Identity = tuple[str, str]
-"""Kind of a caller, and E.164 or the caller ID itself when it identifies nobody."""
-
-Identify = Callable[[str], Identity]
-"""A caller ID as Twilio sent it → who that is."""
+# What the caller was answered (see twiml.py), as far as the outcome depends on it.
+RING, TAKE_MESSAGE, TURN_AWAY = "ring", "take_message", "turn_away"
+COMPLETED, MISSED, REJECTED = "completed", "missed", "rejected"
 
 
 @dataclass(frozen=True, slots=True)
-class Webhook:
-    """A stored raw request. `kind` is the route's (`voice dial status recording`); `rang` whether the answer to
-    a `voice` webhook rang somebody, `voicemail` whether the caller was offered to leave a message."""
+class Recording:
+    sid: str
+    seconds: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call ended; `why` in words for people. A `rejected` call is told to nobody."""
 
     kind: str
-    received_at: datetime
-    params: Mapping[str, str]
-    rang: bool = True
-    voicemail: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """An event in the making; `cause` (with the call's SID) is what its id is made from."""
-
-    type: str
     at: datetime
-    data: Mapping[str, Any]
-    cause: tuple[str, ...] = ()
+    why: str
+    reason: str | None = None
+    voicemail: bool = False
+    seconds: int | None = None
+    answered_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """What is known of a call: the facts to tell, its outcome, and when time will tell more."""
+    """What is known of a call: the facts to tell, its outcome, and when time will tell more.
+
+    `missing` are transcriptions whose text Twilio has to be asked for.
+    """
 
     started_at: datetime
     identity: Identity | None = None
-    outcome: str | None = None
-    reason: str | None = None
+    called: str = ""
+    caller_name: str | None = None
+    outbound: bool = False
+    outcome: Outcome | None = None
     due_at: datetime | None = None
-    facts: tuple[Fact, ...] = field(default=())
+    recordings: tuple[Recording, ...] = ()
+    transcripts: tuple[Transcript, ...] = ()
+    missing: tuple[str, ...] = ()
+    facts: tuple[Fact, ...] = ()
 
 
 def conclude(
@@ -81,48 +101,117 @@ def conclude(
 
     Nothing is told before the first webhook of the call is there or was waited for: it knows the caller best.
     """
-    known = _Known(call_sid, sorted(webhooks, key=_order), identify, told_as)
-    settled_at = known.first.received_at + SETTLE
+    known = _Known(call_sid, sorted(webhooks, key=in_order), identify, told_as)
+    conclusion = Conclusion(known.started_at, known.identity, known.called, known.caller_name, known.outbound)
     if known.outbound:
-        return Conclusion(known.first.received_at)
+        return conclusion
+    settled_at = known.first.known_at + SETTLE
     if known.voice is None and now < settled_at:
-        return Conclusion(known.first.received_at, due_at=settled_at)
+        return replace(conclusion, due_at=settled_at)
     outcome, due_at = _outcome(known, now)
-    facts = (known.started(), *(() if outcome is None else (outcome,)), *known.recordings())
-    return Conclusion(
-        started_at=known.started_at,
-        identity=known.identity,
-        outcome=None if outcome is None else outcome.type.removeprefix("call."),
-        reason=None if outcome is None else outcome.data.get("reason"),
-        due_at=due_at,
-        facts=facts,
+    said = transcribed(known.of("transcription"), _ended_at(known, outcome), now)
+    return replace(
+        conclusion,
+        outcome=outcome,
+        due_at=min((moment for moment in (due_at, said.due_at) if moment), default=None),
+        recordings=known.recordings,
+        transcripts=said.transcripts,
+        missing=said.missing,
+        facts=_facts(known, outcome, said),
     )
 
 
-def _order(webhook: Webhook) -> tuple[datetime, str, list[tuple[str, str]]]:
-    return webhook.received_at, webhook.kind, sorted(webhook.params.items())
+def next_ask(started_at: datetime, times_asked: int) -> datetime | None:
+    """When Twilio is to be asked next about a call that has not ended; None when it was asked often enough."""
+    return started_at + ASK_AFTER[times_asked] if times_asked < len(ASK_AFTER) else None
 
 
-def _outcome(known: "_Known", now: datetime) -> tuple[Fact | None, datetime | None]:
+def ringing_failed_by(params: Mapping[str, str]) -> str | None:
+    """Why nobody took the call, as the result of `<Dial>` tells it; None when a person did.
+
+    Raises nothing: an unknown DialCallStatus is a failure to ring.
+    """
+    if _is_suspicious(params):
+        return "no-answer"
+    return DIAL_OUTCOMES[_dial_status(params)]
+
+
+def _is_suspicious(params: Mapping[str, str]) -> bool:
+    """Answered, but the caller was not put through (twilio.com/docs/voice/twiml/dial#dialbridged)."""
+    answered = DIAL_OUTCOMES[_dial_status(params)] is None
+    seconds = _seconds(params.get("DialCallDuration")) or 0
+    return answered and params.get("DialBridged", "").lower() == "false" and seconds < SUSPICIOUS_SECONDS
+
+
+def _dial_status(params: Mapping[str, str]) -> str:
+    status = params.get("DialCallStatus", "").strip()
+    return status if status in DIAL_OUTCOMES else "failed"
+
+
+def _outcome(known: "_Known", now: datetime) -> tuple[Outcome | None, datetime | None]:
     """The call's one outcome, or when it will be due: dial result, then not rung, then ended, then time."""
-    dial = known.dial
-    if dial is not None:
-        return _of_dial(known, dial), None
-    if known.voice is not None and not known.voice.rang:
-        return known.missed("closed", known.voice.received_at, known.voice.voicemail), None
+    if known.dial is not None:
+        return _of_dial(known.dial), None
+    if known.voice is not None and known.voice.answer != RING:
+        return _not_rung(known.voice), None
     if known.final is not None:
-        due_at = known.final.received_at + SETTLE
-        return (known.missed("abandoned", known.final.received_at, False), None) if now >= due_at else (None, due_at)
+        return _once_due(known.final.known_at + SETTLE, _ended(known.final), now)
     due_at = known.started_at + LONGEST_CALL
-    return (known.missed("timeout", due_at, False), None) if now >= due_at else (None, due_at)
+    return _once_due(due_at, Outcome(MISSED, due_at, "Nothing more was heard of the call.", "timeout"), now)
 
 
-def _of_dial(known: "_Known", dial: Webhook) -> Fact:
-    reason = DIAL_OUTCOMES[dial_status(dial.params)]
+def _once_due(due_at: datetime, outcome: Outcome, now: datetime) -> tuple[Outcome | None, datetime | None]:
+    return (outcome, None) if now >= due_at else (None, due_at)
+
+
+def _of_dial(dial: Webhook) -> Outcome:
+    reason = ringing_failed_by(dial.params)
+    at = _told_at(dial, "EndTime")
+    status, seconds = _dial_status(dial.params), _seconds(dial.params.get("DialCallDuration"))
     if reason is None:
-        return known.completed(dial)
-    hung_up = reason == "canceled"
-    return known.missed(reason, dial.received_at, dial.voicemail and not hung_up)
+        why = f"A person answered: ringing ended with {status} after {seconds or 0} s."
+        return Outcome(COMPLETED, at, why, seconds=seconds or 0, answered_at=_answered_at(at, seconds))
+    why = f"Nobody answered: ringing ended with {dial.params.get('DialCallStatus', '').strip() or 'no status'}."
+    if _is_suspicious(dial.params):
+        why = f"Taken for a voicemail box: answered for {seconds or 0} s, but the caller was not put through."
+    return Outcome(MISSED, at, why, reason, dial.answer == TAKE_MESSAGE and reason != "canceled")
+
+
+def _answered_at(ended_at: datetime, seconds: int | None) -> datetime | None:
+    return None if seconds is None else ended_at - timedelta(seconds=seconds)
+
+
+def _not_rung(voice: Webhook) -> Outcome:
+    if voice.answer == TURN_AWAY:
+        return Outcome(REJECTED, voice.received_at, "The caller is blocked and was turned away.")
+    why = "Nobody was rung: outside opening hours, or no telephone to ring."
+    return Outcome(MISSED, voice.received_at, why, "closed", voice.answer == TAKE_MESSAGE)
+
+
+def _ended(final: Webhook) -> Outcome:
+    status = final.params.get("CallStatus", "").strip() or "no status"
+    why = f"The call ended ({status}) without a result of ringing: the caller hung up before anybody answered."
+    return Outcome(MISSED, _told_at(final, "EndTime"), why, "abandoned")
+
+
+def _ended_at(known: "_Known", outcome: Outcome | None) -> datetime | None:
+    """When the call's end became known, for what is waited for beyond it."""
+    if known.final is not None:
+        return known.final.known_at
+    return None if outcome is None else outcome.at + LONGEST_MESSAGE
+
+
+def _told_at(webhook: Webhook, moment: str) -> datetime:
+    """The time that Twilio's API gave, or else when the webhook came."""
+    return _moment(webhook.params.get(moment)) or webhook.received_at
+
+
+def _facts(known: "_Known", outcome: Outcome | None, said: Transcribed) -> tuple[Fact, ...]:
+    if outcome is not None and outcome.kind == REJECTED:
+        return ()
+    ended = () if outcome is None else (known.told(outcome),)
+    spoken = (known.transcript(transcript) for transcript in said.transcripts)
+    return (known.started(), *ended, *map(known.recorded, known.recordings), *spoken)
 
 
 class _Known:
@@ -132,70 +221,89 @@ class _Known:
         self._call_sid = call_sid
         self._webhooks = webhooks
         self.first = webhooks[0]
-        self.voice = next((webhook for webhook in webhooks if webhook.kind == "voice"), None)
+        self.voice = next(iter(self.of("voice")), None)
         self.identity = told_as or identify(self._first("From", "Caller"))
+        self.called = self._first("To", "Called")
+        self.caller_name = self._first("CallerName") or None
 
-    @property
+    def of(self, kind: str) -> list[Webhook]:
+        return [webhook for webhook in self._webhooks if webhook.kind == kind]
+
+    @cached_property
     def started_at(self) -> datetime:
-        return (self.voice or self.first).received_at
+        if self.voice is not None:
+            return self.voice.received_at
+        told = (_moment(webhook.params.get("StartTime")) for webhook in self.of("rest"))
+        return min((moment for moment in told if moment), default=self.first.received_at)
 
     @property
     def outbound(self) -> bool:
         return self._first("Direction").startswith("outbound")
 
-    @property
+    @cached_property
     def dial(self) -> Webhook | None:
-        """The dial result that counts."""
-        results = [webhook for webhook in self._webhooks if webhook.kind == "dial"]
-        order = list(DIAL_OUTCOMES)
-        return min(results, key=lambda w: (order.index(dial_status(w.params)), _order(w)), default=None)
+        """The dial result that counts: what Twilio posted before what it was asked for."""
+        asked = [webhook for webhook in self.of("rest") if "DialCallStatus" in webhook.params]
+        order = list(DIAL_OUTCOMES.values())
+        results = self.of("dial") or asked
+        return min(results, key=lambda w: (order.index(ringing_failed_by(w.params)), in_order(w)), default=None)
 
-    @property
+    @cached_property
     def final(self) -> Webhook | None:
-        """The status callback that ended the call."""
-        ends = (w for w in self._webhooks if w.kind == "status" and w.params.get("CallStatus") in FINAL_STATUSES)
-        return next(ends, None)
+        """What told that the call is over."""
+        return next((w for w in self._webhooks if w.kind in ("status", "rest") and _is_final(w.params)), None)
+
+    @cached_property
+    def recordings(self) -> tuple[Recording, ...]:
+        found: dict[str, Recording] = {}
+        for webhook in self._webhooks:
+            sid = _recording_sid(webhook.params)
+            if sid and webhook.kind != "transcription":
+                seconds = _seconds(webhook.params.get("RecordingDuration")) or 0
+                found.setdefault(sid, Recording(sid, seconds, webhook.received_at))
+        return tuple(found.values())
 
     def started(self) -> Fact:
         direction = self._first("Direction") or "inbound"
         return Fact("call.started", self.started_at, self._base(self.started_at) | {"direction": direction})
 
-    def completed(self, dial: Webhook) -> Fact:
-        seconds = _seconds(dial.params.get("DialCallDuration"))
-        answered_at = None if seconds is None else dial.received_at - timedelta(seconds=seconds)
-        data = {"duration_seconds": seconds or 0, "answered_at": answered_at}
-        return Fact("call.completed", dial.received_at, self._base(dial.received_at) | data)
+    def told(self, outcome: Outcome) -> Fact:
+        base = self._base(outcome.at)
+        if outcome.kind == COMPLETED:
+            answered = {"duration_seconds": outcome.seconds or 0, "answered_at": outcome.answered_at}
+            return Fact("call.completed", outcome.at, base | answered)
+        assert outcome.reason is not None
+        missed = {"reason": outcome.reason, "voicemail": outcome.voicemail}
+        return Fact("call.missed", outcome.at, base | missed, cause=(outcome.reason,))
 
-    def missed(self, reason: str, at: datetime, voicemail: bool) -> Fact:
-        data = self._base(at) | {"reason": reason, "voicemail": voicemail}
-        return Fact("call.missed", at, data, cause=(reason,))
-
-    def recordings(self) -> list[Fact]:
-        found: dict[str, Fact] = {}
-        for webhook in self._webhooks:
-            sid = _recording_sid(webhook.params)
-            if webhook.kind == "recording" and sid and sid not in found:
-                found[sid] = self._recording(sid, webhook)
-        return list(found.values())
-
-    def _recording(self, sid: str, webhook: Webhook) -> Fact:
-        seconds = _seconds(webhook.params.get("RecordingDuration")) or 0
+    def recorded(self, recording: Recording) -> Fact:
         data = {
             "call_sid": self._call_sid,
-            "recording_sid": sid,
-            "duration_seconds": seconds,
-            "at": webhook.received_at,
+            "recording_sid": recording.sid,
+            "duration_seconds": recording.seconds,
+            "at": recording.at,
         }
-        return Fact("call.recorded", webhook.received_at, data, cause=(sid,))
+        return Fact("call.recorded", recording.at, data, cause=(recording.sid,))
+
+    def transcript(self, transcript: Transcript) -> Fact:
+        data = {
+            "call_sid": self._call_sid,
+            "recording_sid": transcript.recording_sid,
+            "text": transcript.text,
+            "confidence": transcript.confidence,
+            "source": transcript.source,
+            "at": transcript.at,
+        }
+        return Fact("call.transcribed", transcript.at, data, cause=transcript.cause)
 
     def _base(self, at: datetime) -> dict[str, Any]:
         kind, caller = self.identity
         return {
             "call_sid": self._call_sid,
             "caller": caller,
-            "called": self._first("To", "Called"),
+            "called": self.called,
             "caller_kind": kind,
-            "caller_name": self._first("CallerName") or None,
+            "caller_name": self.caller_name,
             "at": at,
         }
 
@@ -206,15 +314,18 @@ class _Known:
         return next((value for value in values if value), "")
 
 
+def _is_final(params: Mapping[str, str]) -> bool:
+    """A status callback without a status, but with the duration that only ended calls have, is an end, too."""
+    status = params.get("CallStatus", "").strip()
+    return status in FINAL_STATUSES or (not status and "CallDuration" in params)
+
+
 def _recording_sid(params: Mapping[str, str]) -> str:
-    """The recording's SID, out of its URL where it is not told by itself."""
+    """The SID of a recording that exists, out of its URL where it is not told by itself."""
+    if params.get("RecordingStatus", "completed") != "completed":
+        return ""
     found = RECORDING_SID.search(params.get("RecordingUrl", ""))
     return params.get("RecordingSid", "").strip() or (found.group() if found else "")
-
-
-def dial_status(params: Mapping[str, str]) -> str:
-    status = params.get("DialCallStatus", "").strip()
-    return status if status in DIAL_OUTCOMES else "failed"
 
 
 def _seconds(text: str | None) -> int | None:
@@ -222,3 +333,8 @@ def _seconds(text: str | None) -> int | None:
     if text is None or not text.isascii() or not text.isdigit() or len(text) > 6:
         return None
     return int(text)
+
+
+def _moment(text: str | None) -> datetime | None:
+    """A time that we noted from Twilio's API (ISO 8601 with zone)."""
+    return datetime.fromisoformat(text) if text else None

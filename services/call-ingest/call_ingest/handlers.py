@@ -1,123 +1,57 @@
-"""Use cases: accept a webhook and answer it; fold stored webhooks into events."""
+"""Use case: fold stored raw requests into calls, messages and events."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from urllib.parse import parse_qsl
 
-import structlog
-
-from call_ingest import store, twiml
-from call_ingest.domain import (
-    DIAL_OUTCOMES,
-    Conclusion,
-    Fact,
-    Identify,
-    Webhook,
-    conclude,
-    dial_status,
-)
-from call_ingest.journal import Accepted, Journal, first_values
+from call_ingest import store
+from call_ingest.domain import Conclusion, conclude, next_ask
+from call_ingest.facts import Fact, Identify, Webhook
+from call_ingest.journal import first_values
+from call_ingest.messages import conclude_message
 from ringback.businesses import Business
-from ringback.clock import Clock
 from ringback.contracts.envelope import Event, event_id, new_event, traceparent_of
 from ringback.errors import Permanent
 from ringback.phone import identify
-from ringback.settings import Settings
 from ringback.store.mongo import Document
 from ringback.store.unit_of_work import UnitOfWork
 
-log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Reception:
-    """Answers Twilio: decides, stores the raw request, then speaks. One insert, no other I/O."""
-
-    settings: Settings
-    journal: Journal
-    clock: Clock
-
-    def answer(self, webhook: Accepted) -> str:
-        """The TwiML. Once this returns the request is durable.
-
-        Raises StoreUnavailable when it may not be.
-        """
-        now = self.clock()
-        business = self.settings.business_of(webhook.first("To", "Called"))
-        rang = bool(business and business.forward_to and business.is_open(now))
-        voicemail = bool(business and business.voicemail)
-        self.journal.append(store.raw_request(webhook, now, business, rang=rang, voicemail=voicemail))
-        return ANSWERS[webhook.kind](self, webhook, business, rang)
-
-    def voice(self, webhook: Accepted, business: Business | None, rang: bool) -> str:
-        if business is None:
-            log.warning("webhook.unknown_number", call_sid=webhook.first("CallSid"))
-            return twiml.reject()
-        if rang:
-            return twiml.ring(business, self.settings.public_url)
-        return self.take_message(business)
-
-    def dial(self, webhook: Accepted, business: Business | None, _rang: bool) -> str:
-        if DIAL_OUTCOMES[dial_status({"DialCallStatus": webhook.first("DialCallStatus")})] is None:
-            return twiml.nothing()
-        return self.take_message(business)
-
-    def take_message(self, business: Business | None) -> str:
-        if business is None or not business.voicemail:
-            return twiml.apologize(business)
-        return twiml.take_message(business, self.settings.public_url)
-
-    def status(self, _webhook: Accepted, _business: Business | None, _rang: bool) -> str:
-        return twiml.nothing()
-
-    def recording(self, _webhook: Accepted, _business: Business | None, _rang: bool) -> str:
-        return twiml.thank()
-
-
-ANSWERS = {
-    "voice": Reception.voice,
-    "dial": Reception.dial,
-    "status": Reception.status,
-    "recording": Reception.recording,
-}
+MESSAGE_KINDS = frozenset({"sms", "sms_status"})
+MESSAGE_SIDS = ("SM", "MM")
 
 
 @dataclass(frozen=True)
 class Folding:
-    """Raw requests → calls and events. Idempotent: the same requests always make the same events."""
+    """Raw requests → calls, messages and events. Idempotent: the same requests always make the same events."""
 
     businesses: Mapping[str, Business]
 
-    def fold(self, work: UnitOfWork, call_sids: Sequence[str], now: datetime) -> None:
-        """Conclude these calls from all that is stored of them, and tell what was not told yet."""
-        requests = work.load(store.RAW_REQUESTS, {"call_sid": {"$in": list(call_sids)}})
-        calls = work.load(store.CALLS, {"_id": {"$in": list(call_sids)}})
-        by_call = _by_call(requests)
-        for call_sid, webhooks in by_call.items():
-            self._fold_call(work, call_sid, webhooks, now)
+    def fold(self, work: UnitOfWork, subjects: Sequence[str], now: datetime) -> None:
+        """Conclude these calls and messages from all that is stored of them, and tell what was not told yet."""
+        requests = work.load(store.RAW_REQUESTS, {"subject": {"$in": list(subjects)}})
+        calls = work.load(store.CALLS, {"_id": {"$in": list(subjects)}})
+        work.load(store.MESSAGES, {"_id": {"$in": list(subjects)}})
+        by_subject = _by_subject(requests)
+        for subject, received in by_subject.items():
+            self._fold(work, subject, received, now)
         for call in calls:
-            if call["_id"] not in by_call:
-                work.save(store.CALLS, {**call, "due_at": None})
+            if call["_id"] not in by_subject:
+                work.save(store.CALLS, {**call, "due_at": None, "ask_at": None})
         store.mark_folded(work, requests)
 
-    def _fold_call(self, work: UnitOfWork, call_sid: str, requests: list[Document], now: datetime) -> None:
+    def _fold(self, work: UnitOfWork, subject: str, requests: list[Document], now: datetime) -> None:
         business = self._business(requests)
         if business is None:
             return
-        call = work.get(store.CALLS, call_sid)
-        told = set(call["told"]) if call else set()
-        told_as = (call["caller_kind"], call["caller"]) if call and told else None
-        conclusion = conclude(call_sid, map(_webhook, requests), _identify_in(business), now, told_as)
-        for fact in conclusion.facts:
-            event = _event(business.key, call_sid, fact)
-            if event.id not in told:
-                work.emit(event)
-                told.add(event.id)
-        work.save(store.CALLS, _call(call, call_sid, business.key, conclusion, told))
+        if _is_message(requests[0]):
+            _fold_message(work, subject, requests, business)
+            return
+        _fold_call(work, subject, requests, business, now)
 
     def _business(self, requests: Iterable[Document]) -> Business | None:
-        """Whose call it is; None when nobody's number was called."""
+        """Whose it is; None when nobody's number was called."""
         keys = sorted({request["business"] for request in requests if request["business"]})
         if not keys:
             return None
@@ -127,16 +61,58 @@ class Folding:
         return business
 
 
-def _by_call(requests: Iterable[Document]) -> dict[str, list[Document]]:
+def _fold_call(work: UnitOfWork, sid: str, requests: list[Document], business: Business, now: datetime) -> None:
+    call = work.get(store.CALLS, sid)
+    told_as = (call["caller_kind"], call["caller"]) if call and call["told"] else None
+    conclusion = conclude(sid, map(webhook_of, requests), _identify_in(business), now, told_as)
+    if conclusion.outbound:
+        return
+    told = _tell(work, business, sid, conclusion.facts, call)
+    work.save(store.CALLS, _call(call, sid, business, conclusion, told, now))
+
+
+def _fold_message(work: UnitOfWork, sid: str, requests: list[Document], business: Business) -> None:
+    message = work.get(store.MESSAGES, sid)
+    conclusion = conclude_message(sid, map(webhook_of, requests), _identify_in(business))
+    told = _tell(work, business, sid, conclusion.facts, message)
+    changed = {
+        "business": business.key,
+        "direction": conclusion.direction,
+        "status": conclusion.status,
+        "error_code": conclusion.error_code,
+        "at": conclusion.at,
+        "told": told,
+    }
+    work.save(store.MESSAGES, {**(message or {"_id": sid}), **changed})
+
+
+def _tell(work: UnitOfWork, business: Business, sid: str, facts: Iterable[Fact], known: Document | None) -> list[str]:
+    """Emit what was not told yet; the ids of all that was told."""
+    told = set(known["told"]) if known else set()
+    for fact in facts:
+        event = _event(business.key, sid, fact)
+        if event.id not in told:
+            work.emit(event)
+            told.add(event.id)
+    return sorted(told)
+
+
+def _is_message(request: Document) -> bool:
+    return request["kind"] in MESSAGE_KINDS or request["subject"].startswith(MESSAGE_SIDS)
+
+
+def _by_subject(requests: Iterable[Document]) -> dict[str, list[Document]]:
     grouped: defaultdict[str, list[Document]] = defaultdict(list)
     for request in requests:
-        grouped[request["call_sid"]].append(request)
+        grouped[request["subject"]].append(request)
     return grouped
 
 
-def _webhook(request: Document) -> Webhook:
-    params = first_values(request["params"])
-    return Webhook(request["kind"], request["received_at"], params, request["rang"], request["voicemail"])
+def webhook_of(request: Document) -> Webhook:
+    """A stored raw request as the rules see it; the parameters of our own address come with those of the form."""
+    query = dict(parse_qsl(request["target"].partition("?")[2]))
+    params = query | first_values(request["params"])
+    return Webhook(request["kind"], request["received_at"], request["known_at"], params, request["answer"])
 
 
 def _identify_in(business: Business) -> Identify:
@@ -147,28 +123,58 @@ def _identify_in(business: Business) -> Identify:
     return identified
 
 
-def _event(business: str, call_sid: str, fact: Fact) -> Event:
-    cause = (call_sid, *fact.cause)
+def _event(business: str, sid: str, fact: Fact) -> Event:
+    cause = (sid, *fact.cause)
     return new_event(
         fact.type,
         business=business,
-        subject=call_sid,
+        subject=sid,
         time=fact.at,
         data=fact.data,
         cause=cause,
-        traceparent=traceparent_of(call_sid, event_id(business, fact.type, *cause)),
+        traceparent=traceparent_of(sid, event_id(business, fact.type, *cause)),
     )
 
 
-def _call(known: Document | None, call_sid: str, business: str, conclusion: Conclusion, told: set[str]) -> Document:
+def _call(
+    known: Document | None, sid: str, business: Business, conclusion: Conclusion, told: list[str], now: datetime
+) -> Document:
+    call = known or {"_id": sid, "asked": 0}
+    kind, caller = conclusion.identity or (None, None)
     return {
-        **(known or {"_id": call_sid}),
-        "business": business,
+        **call,
+        **_ending(conclusion),
+        "business": business.key,
         "started_at": conclusion.started_at,
-        "caller_kind": conclusion.identity[0] if conclusion.identity else None,
-        "caller": conclusion.identity[1] if conclusion.identity else None,
-        "outcome": conclusion.outcome,
-        "reason": conclusion.reason,
+        "caller_kind": kind,
+        "caller": caller,
+        "caller_name": conclusion.caller_name,
+        "called": conclusion.called,
+        "numbers": sorted({number for number in (caller, conclusion.called) if number}),
+        "recordings": [asdict(recording) for recording in conclusion.recordings],
+        "transcripts": [asdict(transcript) for transcript in conclusion.transcripts],
+        "missing": list(conclusion.missing),
         "due_at": conclusion.due_at,
-        "told": sorted(told),
+        "ask_at": _ask_at(conclusion, call["asked"], now),
+        "told": told,
     }
+
+
+def _ending(conclusion: Conclusion) -> Document:
+    outcome = conclusion.outcome
+    return {
+        "outcome": outcome.kind if outcome else None,
+        "reason": outcome.reason if outcome else None,
+        "why": outcome.why if outcome else None,
+        "ended_at": outcome.at if outcome else None,
+        "duration_seconds": outcome.seconds if outcome else None,
+        "voicemail": bool(outcome and outcome.voicemail),
+    }
+
+
+def _ask_at(conclusion: Conclusion, times_asked: int, now: datetime) -> datetime | None:
+    """Twilio is asked about a call without an end, and for the text of a transcription that came without."""
+    if conclusion.outcome is not None and not conclusion.missing:
+        return None
+    moment = next_ask(conclusion.started_at, times_asked)
+    return moment if moment is None or not conclusion.missing else min(moment, now)

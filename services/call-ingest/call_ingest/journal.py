@@ -1,21 +1,60 @@
 """The journal of raw requests: what was answered 2xx stands here, whole, before the answer.
 
-Concurrent requests share one journaled majority insert: who comes first inserts for all that wait (group
-commit). A request is identified by its content, so a repeated one is the one that is there already.
+Concurrent requests share one journaled majority insert: who comes first inserts for all that wait (group commit).
+While MongoDB does not take them within INSERT_SECONDS they go to the local spool instead, together with one sync,
+and `Drain` carries them over when it is back. A request is identified by its content, so a repeated one, or one
+that went both ways, is the one that is there already.
 """
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
+
+import structlog
+
+from ringback.errors import StoreUnavailable, describe, error_name
 
 GROUP = 500
+IDLE_SECONDS = 1.0
+OUTAGE_SECONDS = 0.5
 
 Params = Sequence[tuple[str, str]]
 Document = dict[str, Any]
-Insert = Callable[[Sequence[Document]], None]
+
+log = structlog.get_logger(__name__)
+
+
+class Records(Protocol):
+    """Raw requests in MongoDB, and as bytes."""
+
+    def insert(self, documents: Sequence[Document]) -> Mapping[str, Document]:
+        """Those that were there already, by `_id`, as they stand. Raises StoreUnavailable, soon."""
+
+    def encode(self, document: Document) -> bytes: ...
+
+    def take_over(self, records: Sequence[bytes]) -> None:
+        """Insert what was encoded before; what is there already stays. Raises StoreUnavailable."""
+
+    def ping(self) -> object:
+        """Raises StoreUnavailable."""
+
+
+class SpoolsRecords(Protocol):
+    def append(self, records: Sequence[bytes]) -> None:
+        """Raises StoreUnavailable when they are not known to be durable."""
+
+    def waiting(self) -> bool: ...
+
+    def check(self) -> None:
+        """Raises StoreUnavailable when nothing could be appended."""
+
+    def drain(self, take: Callable[[Sequence[bytes]], None]) -> int:
+        """How many records were taken; what `take` fails with is raised, and nothing is lost."""
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -28,10 +67,10 @@ class Accepted:
 
     def first(self, *names: str) -> str:
         """The value of the first of these parameters that is not blank."""
-        return next((self._values[name] for name in names if self._values.get(name)), "")
+        return next((self.values[name] for name in names if self.values.get(name)), "")
 
     @cached_property
-    def _values(self) -> dict[str, str]:
+    def values(self) -> dict[str, str]:
         return first_values(self.params)
 
 
@@ -50,43 +89,106 @@ def raw_request_id(target: str, params: Params) -> str:
 class _Waiting:
     document: Document
     done: threading.Event = field(default_factory=threading.Event)
+    stored: Document | None = None
     error: BaseException | None = None
 
 
 class Journal:
     """`append` returns once the request is durable. Safe to call from any number of threads."""
 
-    def __init__(self, insert: Insert, wakeup: threading.Event) -> None:
-        self._insert = insert
+    def __init__(self, records: Records, spool: SpoolsRecords, wakeup: threading.Event) -> None:
+        self.spooling = threading.Event()
+        """Set while MongoDB is taken to be away; `Drain` clears it."""
+        self._records = records
+        self._spool = spool
         self._wakeup = wakeup
         self._queue: list[_Waiting] = []
         self._queue_lock = threading.Lock()
         self._leader = threading.Lock()
 
-    def append(self, document: Document) -> None:
-        """Idempotent on `_id`. Raises StoreUnavailable when it is not known to be durable."""
+    def append(self, document: Document) -> Document:
+        """The document as it stands: of a repeated request, known by its `_id`, the first one.
+
+        Raises StoreUnavailable when it is durable neither in MongoDB nor in the spool.
+        """
         waiting = _Waiting(document)
         with self._queue_lock:
             self._queue.append(waiting)
         while not waiting.done.is_set():
             with self._leader:
                 if not waiting.done.is_set():
-                    self._insert_group()
+                    self._store_group()
         if waiting.error is not None:
             raise waiting.error
+        return waiting.stored or document
 
-    def _insert_group(self) -> None:
+    def check(self) -> None:
+        """Raises StoreUnavailable when a webhook could be kept nowhere."""
+        if not self.spooling.is_set():
+            try:
+                self._records.ping()
+                return
+            except StoreUnavailable:
+                log.warning("journal.mongo_away")
+        self._spool.check()
+
+    def _store_group(self) -> None:
         with self._queue_lock:
             group, self._queue = self._queue[:GROUP], self._queue[GROUP:]
-        error = self._insert_all(group)
-        for waiting in group:
-            waiting.error = error
-            waiting.done.set()
-        self._wakeup.set()
-
-    def _insert_all(self, group: Sequence[_Waiting]) -> BaseException | None:
         try:
-            self._insert([waiting.document for waiting in group])
+            known = self._store([waiting.document for waiting in group])
+            for waiting in group:
+                waiting.stored = known.get(waiting.document["_id"])
         except BaseException as error:  # whoever waits for this group has to be told, whatever ends the leader
-            return error
-        return None
+            for waiting in group:
+                waiting.error = error
+        for waiting in group:
+            waiting.done.set()
+
+    def _store(self, documents: Sequence[Document]) -> Mapping[str, Document]:
+        if not self.spooling.is_set():
+            try:
+                known = self._records.insert(documents)
+            except StoreUnavailable as error:
+                log.warning("journal.spooling", reason=error.message)
+                self.spooling.set()
+            else:
+                self._wakeup.set()
+                return known
+        self._spool.append([self._records.encode(document) for document in documents])
+        return {}
+
+
+class Drain:
+    """The loop that carries the spool over to MongoDB, and tells the journal that it is back."""
+
+    name = "call-ingest.drain"
+
+    def __init__(self, journal: Journal, records: Records, spool: SpoolsRecords, drained: threading.Event) -> None:
+        self.wakeup = threading.Event()
+        self._journal = journal
+        self._records = records
+        self._spool = spool
+        self._drained = drained
+
+    def step(self) -> float:
+        if not self._journal.spooling.is_set() and not self._spool.waiting():
+            return IDLE_SECONDS
+        try:
+            self._records.ping()
+            count = self._spool.drain(self._records.take_over)
+        except StoreUnavailable as error:
+            log.warning("drain.waiting", code=error_name(error), reason=describe(error))
+            return OUTAGE_SECONDS
+        self._journal.spooling.clear()
+        if not count:
+            return IDLE_SECONDS
+        log.info("drain.done", count=count)
+        self._drained.set()
+        return 0.0
+
+    def reset(self) -> None:
+        """Nothing is held between two steps."""
+
+    def close(self) -> None:
+        self._spool.close()

@@ -1,4 +1,4 @@
-"""HTTP in. Twilio gets TwiML whatever happens; its own error texts would be read to the caller."""
+"""HTTP in from Twilio: it gets TwiML whatever happens; our own error texts would be read to the caller."""
 
 from functools import partial
 from http import HTTPStatus
@@ -7,28 +7,33 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
 
 from call_ingest import twiml
-from call_ingest.handlers import Reception
 from call_ingest.journal import Accepted
+from call_ingest.reception import Reception
 from call_ingest.signature import SignatureCheck, path_and_query
 from ringback.errors import RingbackError
 from ringback.web.access import PUBLIC, Access
 from ringback.web.problems import allow, log, report_unexpected, status_of
 
 PREFIX = "/twilio/"
-# Kind of webhook → where Twilio posts it: a call came in, what came of ringing, the call's status changed, the
-# caller left a voicemail.
+# Kind of webhook → where Twilio posts it: a call came in, what came of ringing, the telephone that is rung was
+# picked up, the call's status changed, something was recorded, something was put into words, a text came in, the
+# status of a text of ours changed.
 WEBHOOKS = {
     "voice": "/twilio/voice",
     "dial": "/twilio/voice/dial",
+    "screen": "/twilio/voice/screen",
     "status": "/twilio/voice/status",
     "recording": "/twilio/voice/recording",
+    "transcription": "/twilio/voice/transcription",
+    "sms": "/twilio/sms",
+    "sms_status": "/twilio/sms/status",
 }
 # Twilio signs its requests; a bearer token has no place here.
 ACCESS: Access = {f"twilio.{kind}": PUBLIC for kind in WEBHOOKS}
-FORM = "application/x-www-form-urlencoded"
+CONTENT_TYPES = frozenset({"application/x-www-form-urlencoded", "application/json"})
 
 
-class NotAForm(HTTPException):
+class WrongContentType(HTTPException):
     code = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
@@ -36,10 +41,10 @@ def twilio_blueprint(reception: Reception, signature: SignatureCheck) -> Bluepri
     twilio = Blueprint("twilio", __name__)
 
     def accept(kind: str) -> Response:
-        if request.mimetype != FORM:
-            raise NotAForm
+        if request.mimetype not in CONTENT_TYPES:
+            raise WrongContentType
         target = path_and_query(raw_uri())
-        params = signature.verify(target, request.get_data(cache=False), request.headers.get("X-Twilio-Signature"))
+        params = signature.verify(target, request.get_data(cache=False), request.headers, request.mimetype)
         return _xml(reception.answer(Accepted(kind, target, params)))
 
     for kind, path in WEBHOOKS.items():
@@ -61,7 +66,7 @@ def answer_in_twiml(error: Exception) -> Response | None:
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         report_unexpected(error)
     log.warning("webhook.refused", status=int(status), error=type(error).__name__, path=request.path)
-    response = _xml(twiml.nothing(), status)
+    response = _xml(twiml.NOTHING, status)
     allow(response, error)
     return response
 

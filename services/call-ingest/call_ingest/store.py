@@ -1,86 +1,137 @@
 """call-ingest's documents.
 
-`raw_requests`: a webhook as it came: {_id: digest, kind, target, params: [[name, value], …], call_sid, business or
-None, received_at, rang, voicemail, pending: True until it was folded, fold_at: not before}.
-`calls`: what was concluded: {_id: CallSid, business, started_at, caller_kind, caller, outcome, reason,
-due_at, told: [event ids]}.
+`raw_requests`: a webhook as it came, or what Twilio's API told: {_id: digest, kind, target, params: [[name, value],
+…], subject: the CallSid or MessageSid it is about, business or None, received_at, known_at: when it came here,
+answer: what Twilio was told to do, pending: True until it was folded, fold_at: not before}.
+`calls`: what was concluded: {_id: CallSid, business, started_at, caller_kind, caller, caller_name, called, numbers:
+[what it is found by], outcome, reason, why, ended_at, duration_seconds, voicemail, recordings, transcripts, due_at,
+ask_at, asked: times, missing: [transcriptions without text], told: [event ids]}.
+`messages`: {_id: MessageSid, business, direction, status, error_code, at, told: [event ids]}.
+`reconciled`: one document, {until: what was last compared with Twilio}.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import bson
 import pymongo
+from bson.codec_options import CodecOptions
 from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateMany
 from pymongo.errors import BulkWriteError
 
-from call_ingest.journal import Accepted, Insert, raw_request_id
+from call_ingest.journal import Accepted, raw_request_id
 from ringback.businesses import Business
+from ringback.clock import Clock
 from ringback.store.database import Database, Indexes
 from ringback.store.mongo import DUPLICATE_KEY, Document, translated_errors
+from ringback.store.paging import Page, keyset_page
 from ringback.store.unit_of_work import UnitOfWork
 
 CALLS = "calls"
-# Somebody is on the line.
-INSERT_SECONDS = 2.0
-PUT_OFF_SECONDS = (2, 10, 60, 600)
+MESSAGES = "messages"
 RAW_REQUESTS = "raw_requests"
+RECONCILED = "reconciled"
+# Somebody is on the line, and has to hear an answer within 300 ms: after this long the spool takes over.
+INSERT_SECONDS = 0.2
+PUT_OFF_SECONDS = (2, 10, 60, 600)
+# Sentences of a running transcription come by the second; they are folded together.
+FOLD_LATER: Mapping[str, timedelta] = {"transcription-content": timedelta(seconds=5)}
+SIDS: Mapping[str, tuple[str, ...]] = {
+    "screen": ("ParentCallSid", "CallSid"),
+    "sms": ("MessageSid", "SmsSid", "SmsMessageSid"),
+    "sms_status": ("MessageSid", "SmsSid", "SmsMessageSid"),
+    "rest": ("CallSid", "MessageSid"),
+}
+NEWEST_FIRST = (("started_at", DESCENDING), ("_id", DESCENDING))
 INDEXES: Indexes = {
     RAW_REQUESTS: [
         IndexModel([("pending", ASCENDING), ("fold_at", ASCENDING)], partialFilterExpression={"pending": True}),
-        IndexModel([("call_sid", ASCENDING)]),
+        IndexModel([("subject", ASCENDING)]),
     ],
     CALLS: [
         IndexModel([("due_at", ASCENDING)], partialFilterExpression={"due_at": {"$type": "date"}}),
+        IndexModel([("ask_at", ASCENDING)], partialFilterExpression={"ask_at": {"$type": "date"}}),
+        IndexModel([("business", ASCENDING), *NEWEST_FIRST]),
+        IndexModel([("business", ASCENDING), ("outcome", ASCENDING), *NEWEST_FIRST]),
+        IndexModel([("business", ASCENDING), ("numbers", ASCENDING), *NEWEST_FIRST]),
     ],
 }
+UTC_AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
 
-def raw_request(
-    webhook: Accepted, now: datetime, business: Business | None, *, rang: bool, voicemail: bool
-) -> Document:
-    call_sid = webhook.first("CallSid")
+def raw_request(webhook: Accepted, now: datetime, business: Business | None, answer: str) -> Document:
+    subject = webhook.first(*SIDS.get(webhook.kind, ("CallSid",)))
     return {
         "_id": raw_request_id(webhook.target, webhook.params),
         "kind": webhook.kind,
         "target": webhook.target,
         "params": [list(pair) for pair in webhook.params],
-        "call_sid": call_sid,
+        "subject": subject,
         "business": business.key if business else None,
         "received_at": now,
-        "fold_at": now,
-        "rang": rang,
-        "voicemail": voicemail,
-        "pending": bool(call_sid),
+        "known_at": now,
+        "fold_at": now + FOLD_LATER.get(webhook.first("TranscriptionEvent"), timedelta()),
+        "answer": answer,
+        "pending": bool(subject),
     }
 
 
-def insert_into(database: Database) -> Insert:
-    """The insert of a journal in MongoDB; what is there already counts as inserted."""
+@dataclass(frozen=True)
+class RawRequests:
+    """The journal's and the spool's way into MongoDB, as `journal.Records` has it."""
 
-    def insert(documents: Sequence[Document]) -> None:
-        unique = {document["_id"]: document for document in documents}
+    database: Database
+    clock: Clock
+
+    def insert(self, documents: Sequence[Document]) -> Mapping[str, Document]:
+        """Idempotent on `_id`. Raises StoreUnavailable after INSERT_SECONDS: the outcome is then unknown."""
         with translated_errors(), pymongo.timeout(INSERT_SECONDS):
-            try:
-                database[RAW_REQUESTS].insert_many(list(unique.values()), ordered=False)
-            except BulkWriteError as error:
-                if not _only_duplicates(error.details):
-                    raise
+            known = insert_new(self.database, documents)
+            if not known:
+                return {}
+            found = self.database[RAW_REQUESTS].find({"_id": {"$in": known}}, {"answer": 1})
+            return {document["_id"]: document for document in found}
 
-    return insert
+    def encode(self, document: Document) -> bytes:
+        return bson.encode(document)
+
+    def take_over(self, records: Sequence[bytes]) -> None:
+        """What waited in a spool becomes known now, whenever it was received."""
+        now = self.clock()
+        documents = [bson.decode(record, UTC_AWARE) | {"known_at": now, "fold_at": now} for record in records]
+        with translated_errors():
+            insert_new(self.database, documents)
+
+    def ping(self) -> object:
+        return self.database.ping()
 
 
-def _only_duplicates(details: Mapping[str, Any]) -> bool:
-    failures = details.get("writeErrors", [])
-    no_other = all(failure["code"] == DUPLICATE_KEY for failure in failures)
-    return no_other and not details.get("writeConcernErrors")
+def insert_new(database: Database, documents: Sequence[Document]) -> list[str]:
+    """Insert what is not there yet; the ids of what was. Idempotent on `_id`."""
+    unique = list({document["_id"]: document for document in documents}.values())
+    try:
+        database[RAW_REQUESTS].insert_many(unique, ordered=False)
+    except BulkWriteError as error:
+        failures = error.details.get("writeErrors", ())
+        if error.details.get("writeConcernErrors") or any(f["code"] != DUPLICATE_KEY for f in failures):
+            raise
+        return [unique[failure["index"]]["_id"] for failure in failures]
+    return []
 
 
-def pending_calls(database: Database, now: datetime, limit: int) -> list[str]:
-    """The calls of the oldest requests that were not folded yet."""
+def learn(database: Database, documents: Sequence[Document]) -> int:
+    """Store raw requests that no webhook brought; how many of them are new."""
     with translated_errors():
-        waiting = database[RAW_REQUESTS].find({"pending": True, "fold_at": {"$lte": now}}, {"call_sid": 1})
-        return list({row["call_sid"]: None for row in waiting.sort("fold_at", ASCENDING).limit(limit)})
+        return len(documents) - len(insert_new(database, documents)) if documents else 0
+
+
+def pending_subjects(database: Database, now: datetime, limit: int) -> list[str]:
+    """The calls and messages of the oldest requests that were not folded yet."""
+    with translated_errors():
+        waiting = database[RAW_REQUESTS].find({"pending": True, "fold_at": {"$lte": now}}, {"subject": 1})
+        return list({row["subject"]: None for row in waiting.sort("fold_at", ASCENDING).limit(limit)})
 
 
 def due_calls(database: Database, now: datetime, limit: int) -> list[str]:
@@ -90,19 +141,94 @@ def due_calls(database: Database, now: datetime, limit: int) -> list[str]:
         return [row["_id"] for row in due.sort("due_at", ASCENDING).limit(limit)]
 
 
+def calls_to_ask(database: Database, now: datetime, limit: int) -> list[Document]:
+    """The calls that Twilio's API is to be asked about by now."""
+    with translated_errors():
+        due = database[CALLS].find({"ask_at": {"$type": "date", "$lte": now}})
+        return list(due.sort("ask_at", ASCENDING).limit(limit))
+
+
 def mark_folded(work: UnitOfWork, requests: Sequence[Document]) -> None:
     ids = [request["_id"] for request in requests if request["pending"]]
     if ids:
         work.write(RAW_REQUESTS, UpdateMany({"_id": {"$in": ids}}, {"$set": {"pending": False}}))
 
 
-def put_off(database: Database, call_sid: str, now: datetime) -> None:
+def put_off(database: Database, subject: str, now: datetime) -> None:
     """Take a call that cannot be folded now out of the way, for longer each time; nothing of it is dropped."""
     with translated_errors():
-        waiting = {"call_sid": call_sid, "pending": True}
+        waiting = {"subject": subject, "pending": True}
         request = database[RAW_REQUESTS].find_one(waiting, sort=[("put_offs", DESCENDING)]) or {}
         times = request.get("put_offs", 0)
         until = now + timedelta(seconds=PUT_OFF_SECONDS[min(times, len(PUT_OFF_SECONDS) - 1)])
         database[RAW_REQUESTS].update_many(waiting, {"$set": {"fold_at": until, "put_offs": times + 1}})
-        overdue = {"_id": call_sid, "due_at": {"$type": "date", "$lt": until}}
+        overdue = {"_id": subject, "due_at": {"$type": "date", "$lt": until}}
         database[CALLS].update_one(overdue, {"$set": {"due_at": until}, "$inc": {"version": 1}})
+
+
+def asked(database: Database, call: Document, ask_at: datetime | None) -> None:
+    """Note that Twilio was asked, unless the call was folded meanwhile: then that said when to ask next."""
+    with translated_errors():
+        change = {"$set": {"ask_at": ask_at, "asked": call["asked"] + 1}, "$inc": {"version": 1}}
+        database[CALLS].update_one({"_id": call["_id"], "version": call["version"]}, change)
+
+
+def subjects_heard_of(database: Database, sids: Sequence[str]) -> set[str]:
+    with translated_errors():
+        return set(database[RAW_REQUESTS].distinct("subject", {"subject": {"$in": list(sids)}}))
+
+
+def ended_calls(database: Database, sids: Sequence[str]) -> set[str]:
+    """Those whose end is known otherwise than by nothing being heard any more."""
+    ended = {"_id": {"$in": list(sids)}, "outcome": {"$ne": None}, "reason": {"$ne": "timeout"}}
+    with translated_errors():
+        return {call["_id"] for call in database[CALLS].find(ended, {"_id": 1})}
+
+
+def message_statuses(database: Database, sids: Sequence[str]) -> dict[str, str]:
+    with translated_errors():
+        found = database[MESSAGES].find({"_id": {"$in": list(sids)}}, {"status": 1})
+        return {message["_id"]: message["status"] for message in found}
+
+
+def reconciled_until(database: Database) -> datetime | None:
+    with translated_errors():
+        state = database[RECONCILED].find_one({"_id": RECONCILED})
+        return state["until"] if state else None
+
+
+def note_reconciled(database: Database, until: datetime) -> None:
+    with translated_errors():
+        database[RECONCILED].update_one({"_id": RECONCILED}, {"$set": {"until": until}}, upsert=True)
+
+
+def list_calls(database: Database, business: str, filters: Mapping[str, Any], cursor: str | None, limit: int) -> Page:
+    """A business's calls, newest first. `filters`: outcome (None: not ended), number, since, until."""
+    query: dict[str, Any] = {"business": business}
+    if "outcome" in filters:
+        query["outcome"] = {"$eq": filters["outcome"]}
+    if "number" in filters:
+        query["numbers"] = {"$eq": filters["number"]}
+    moments = {operator: filters[name] for name, operator in MOMENTS.items() if name in filters}
+    if moments:
+        query["started_at"] = moments
+    with translated_errors():
+        return keyset_page(database[CALLS], query, "started_at", cursor, limit)
+
+
+MOMENTS = {"since": "$gte", "until": "$lt"}
+
+
+def find_call(database: Database, business: str, call_sid: str) -> Document | None:
+    with translated_errors():
+        return database[CALLS].find_one({"_id": {"$eq": call_sid}, "business": business})
+
+
+def requests_of(database: Database, subject: str) -> list[Document]:
+    """Everything that was received about a call, oldest first."""
+    with translated_errors():
+        found = database[RAW_REQUESTS].find({"subject": {"$eq": subject}})
+        return list(found.sort([("received_at", ASCENDING), ("_id", ASCENDING)]).limit(MOST_REQUESTS))
+
+
+MOST_REQUESTS = 1000

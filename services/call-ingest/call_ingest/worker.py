@@ -1,13 +1,17 @@
-"""call-ingest's worker: folds raw requests into events, and relays them."""
+"""call-ingest's worker: folds raw requests into events, relays them, and asks Twilio about what did not come."""
 
+import threading
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import structlog
 
 from call_ingest import store
-from call_ingest.app import NAME, REQUIRED
+from call_ingest.app import NAME, REQUIRED, twilio_api
+from call_ingest.asking import Asking
 from call_ingest.handlers import Folding
 from call_ingest.store import INDEXES, RAW_REQUESTS
+from call_ingest.twilio_api import TwilioRefused, TwilioUnavailable
 from ringback.bus.connection import Bus
 from ringback.clock import Clock
 from ringback.errors import describe, error_name
@@ -23,6 +27,17 @@ from ringback.worker.runtime import Loop
 BATCH = 200
 IDLE_SECONDS = 0.02
 STANDBY_SECONDS = 1.0
+# Calls are asked about minutes after they began; Twilio is to be left alone for a while when it does not answer.
+ASK_BATCH = 20
+ASK_SECONDS = 5.0
+TWILIO_AWAY_SECONDS = 30.0
+# A worker that is told to stop waits for the step in hand.
+ASK_TIMEOUT_SECONDS, ASK_ATTEMPTS = 5.0, 2
+RECONCILE_EVERY = timedelta(minutes=15)
+RECONCILE_LONGEST = timedelta(hours=24)
+# Twilio's lists lag behind, and webhooks are still on their way.
+RECONCILE_OVERLAP = timedelta(hours=1)
+RECONCILE_GRACE = timedelta(minutes=2)
 
 log = structlog.get_logger(__name__)
 
@@ -44,11 +59,11 @@ class FoldLoop:
         if not self._lease.held():
             return STANDBY_SECONDS
         now = self._clock()
-        pending = store.pending_calls(self._database, now, BATCH)
-        calls = list(dict.fromkeys([*pending, *store.due_calls(self._database, now, BATCH)]))
-        if not calls:
+        pending = store.pending_subjects(self._database, now, BATCH)
+        subjects = list(dict.fromkeys([*pending, *store.due_calls(self._database, now, BATCH)]))
+        if not subjects:
             return self._idle
-        commit_batch(calls, self._commit, self._put_off)
+        commit_batch(subjects, self._commit, self._put_off)
         return 0.0
 
     def reset(self) -> None:
@@ -57,14 +72,87 @@ class FoldLoop:
     def close(self) -> None:
         self._lease.release()
 
-    def _put_off(self, call_sid: str, error: Exception) -> None:
-        log.error("fold.put_off", call_sid=call_sid, code=error_name(error), reason=describe(error))
-        store.put_off(self._database, call_sid, self._clock())
+    def _put_off(self, subject: str, error: Exception) -> None:
+        log.error("fold.put_off", subject=subject, code=error_name(error), reason=describe(error))
+        store.put_off(self._database, subject, self._clock())
 
-    def _commit(self, call_sids: Sequence[str]) -> None:
+    def _commit(self, subjects: Sequence[str]) -> None:
         work = UnitOfWork(self._database, self._clock)
-        self._folding.fold(work, call_sids, self._clock())
+        self._folding.fold(work, subjects, self._clock())
         work.commit()
+
+
+class AskLoop:
+    """Asks Twilio about calls that have not ended, and for transcriptions that came without their text."""
+
+    name = f"{NAME}.ask"
+
+    def __init__(self, asking: Asking, database: Database, clock: Clock, holder: str) -> None:
+        self.wakeup = threading.Event()
+        self._asking = asking
+        self._database = database
+        self._clock = clock
+        self._lease = Lease(database, "ask", holder)
+
+    def step(self) -> float:
+        if not self._lease.held():
+            return STANDBY_SECONDS
+        calls = store.calls_to_ask(self._database, self._clock(), ASK_BATCH)
+        try:
+            for call in calls:
+                self._asking.about(call)
+        except (TwilioUnavailable, TwilioRefused) as error:
+            log.error("ask.failed", code=error.code, reason=error.message)
+            return TWILIO_AWAY_SECONDS
+        return 0.0 if len(calls) == ASK_BATCH else ASK_SECONDS
+
+    def reset(self) -> None:
+        """Nothing is held between two steps."""
+
+    def close(self) -> None:
+        self._lease.release()
+
+
+class ReconcileLoop:
+    """Compares the last hours with Twilio's own lists every quarter of an hour, and stores what is missing."""
+
+    name = f"{NAME}.reconcile"
+
+    def __init__(self, asking: Asking, database: Database, clock: Clock, holder: str) -> None:
+        self.wakeup = threading.Event()
+        self._asking = asking
+        self._database = database
+        self._clock = clock
+        self._lease = Lease(database, "reconcile", holder)
+
+    def step(self) -> float:
+        if not self._lease.held():
+            return STANDBY_SECONDS
+        now, last = self._clock(), store.reconciled_until(self._database)
+        if (
+            last is None
+        ):  # what was before us is brought in by hand, if at all: it would be answered as if it were new
+            store.note_reconciled(self._database, now)
+            return ASK_SECONDS
+        if now < last + RECONCILE_EVERY:
+            return ASK_SECONDS
+        try:
+            self._reconcile(max(last - RECONCILE_OVERLAP, now - RECONCILE_LONGEST), now - RECONCILE_GRACE)
+        except (TwilioUnavailable, TwilioRefused) as error:
+            log.error("reconcile.failed", code=error.code, reason=error.message)
+            return TWILIO_AWAY_SECONDS
+        return ASK_SECONDS
+
+    def reset(self) -> None:
+        """Nothing is held between two steps."""
+
+    def close(self) -> None:
+        self._lease.release()
+
+    def _reconcile(self, since: datetime, until: datetime) -> None:
+        report = self._asking.reconcile(since, until, repair=True)
+        store.note_reconciled(self._database, until)
+        log.info("reconcile.done", calls=report.calls, messages=report.messages, repaired=report.repaired)
 
 
 def loops(
@@ -72,9 +160,12 @@ def loops(
 ) -> list[Loop]:
     """What the worker runs, as `ringback.worker.main.MakeLoops` has it."""
     folding = Folding(settings.businesses)
+    asking = Asking(lambda: twilio_api(settings, ASK_TIMEOUT_SECONDS, ASK_ATTEMPTS), database, settings, clock)
     return [
         FoldLoop(folding, database, clock, holder, idle),
         Relay(NAME, database, bus, clock, holder, idle),
+        *([AskLoop(asking, database, clock, holder)] if settings.twilio_account_known else []),
+        *([ReconcileLoop(asking, database, clock, holder)] if settings.twilio_account_known else []),
     ]
 
 

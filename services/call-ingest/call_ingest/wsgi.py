@@ -8,4 +8,5 @@ from ringback.process import web_application
 
 
 def application() -> Flask:
-    return web_application(NAME, REQUIRED, INDEXES, create_app)
+    """Serves while MongoDB is away, too: what comes in waits in the spool."""
+    return web_application(NAME, REQUIRED, INDEXES, create_app, needs_store=False)

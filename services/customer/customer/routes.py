@@ -12,13 +12,13 @@ from customer.schemas import (
     LookupQuery,
     TimelineQuery,
     dump_entry,
-    load,
 )
 from ringback.errors import Invalid, NotFound
 from ringback.phone import to_e164
 from ringback.settings import Settings
 from ringback.store.database import Database
 from ringback.web.access import EVERY_ROLE, Access, principal
+from ringback.web.queries import load
 
 ACCESS: Access = {
     "customers.list_customers": EVERY_ROLE,

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from marshmallow import RAISE, Schema, fields, validate
 
 from ringback.clock import rfc3339
 from ringback.contracts.fields import Timestamp
-from ringback.errors import Invalid
+from ringback.web.queries import PageQuery
 
 SEGMENTS = ("vip", "active", "inactive", "lead")
 STAGES = ("new_lead", "contacted", "appointment_set", "converted", "lost")
@@ -55,14 +55,6 @@ class CustomerSchema(Schema):
     version = fields.Integer()
 
 
-class PageQuery(Schema):
-    class Meta:
-        unknown = RAISE
-
-    cursor = fields.String(load_default=None, validate=validate.Length(max=500))
-    limit = fields.Integer(load_default=50, validate=validate.Range(min=1, max=200))
-
-
 class CustomersQuery(PageQuery):
     q = fields.String(load_default="", validate=validate.Length(max=200))
     segment = fields.String(validate=validate.OneOf(SEGMENTS))
@@ -79,15 +71,6 @@ class LookupQuery(Schema):
         unknown = RAISE
 
     phone = fields.String(required=True, validate=validate.Length(min=1, max=100))
-
-
-def load(schema: Schema, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Raises Invalid naming each field."""
-    try:
-        loaded: dict[str, Any] = schema.load(values)
-    except ValidationError as error:
-        raise Invalid("Some fields are not valid.", errors=error.messages_dict) from error
-    return loaded
 
 
 def dump_entry(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,21 +5,18 @@ it, with `search`: what it can be found by. `timeline`: {_id, business, customer
 call. Money is in minor units, times are UTC.
 """
 
-import base64
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from customer.domain import CallFact, Document, customer_id_of, entry_id_of
-from ringback.errors import Invalid
 from ringback.phone import digits_of
 from ringback.store.database import Database, Indexes
 from ringback.store.mongo import translated_errors
+from ringback.store.paging import keyset_page
 from ringback.store.unit_of_work import UnitOfWork
 
 CUSTOMERS = "customers"
@@ -127,7 +124,7 @@ def list_customers(
         query["$and"] = [{"search": {"$elemMatch": {"$gte": word, "$lt": word + LAST_CHARACTER}}} for word in words]
     with translated_errors():
         total = database[CUSTOMERS].count_documents(query, limit=EXACT_TOTAL + 1)
-        items, following = _page(database, CUSTOMERS, query, "last_activity_at", cursor, limit)
+        items, following = keyset_page(database[CUSTOMERS], query, "last_activity_at", cursor, limit)
     return Page(items, following, min(total, EXACT_TOTAL), total > EXACT_TOTAL)
 
 
@@ -139,32 +136,4 @@ def list_timeline(
     if kind:
         query["kind"] = {"$eq": kind}
     with translated_errors():
-        return _page(database, TIMELINE, query, "at", cursor, limit)
-
-
-def _page(
-    database: Database, collection: str, query: dict[str, Any], order: str, cursor: str | None, limit: int
-) -> tuple[list[Document], str | None]:
-    """Keyset paging, newest first: stable under writes, as fast on the last page as on the first."""
-    if cursor:
-        at, after = _decode(cursor)
-        query = {"$and": [query, {"$or": [{order: {"$lt": at}}, {order: at, "_id": {"$lt": after}}]}]}
-    found = list(database[collection].find(query).sort([(order, -1), ("_id", -1)]).limit(limit + 1))
-    if len(found) <= limit:
-        return found, None
-    last = found[limit - 1]
-    return found[:limit], _encode(last[order], last["_id"])
-
-
-def _encode(at: datetime, document_id: str) -> str:
-    text = json.dumps([round(at.timestamp() * 1000), document_id])
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def _decode(cursor: str) -> tuple[datetime, str]:
-    try:
-        milliseconds, document_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        str(document_id).encode()  # a lone surrogate is no text that MongoDB could compare with
-        return datetime.fromtimestamp(milliseconds / 1000, UTC), str(document_id)
-    except (ValueError, TypeError, OverflowError, OSError) as error:
-        raise Invalid("The cursor is not one of ours.", errors={"cursor": ["Not valid."]}) from error
+        return keyset_page(database[TIMELINE], query, "at", cursor, limit)

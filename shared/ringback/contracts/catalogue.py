@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from marshmallow import Schema
 
-from ringback.contracts import calls, customers
+from ringback.contracts import calls, customers, messages
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ EVENT_TYPES = {
         EventType("call.missed", calls.CallMissed(), "call-ingest", ("customer",)),
         EventType("call.recorded", calls.CallRecorded(), "call-ingest"),
         EventType("call.transcribed", calls.CallTranscribed(), "call-ingest"),
+        EventType("sms.received", messages.SmsReceived(), "call-ingest"),
+        EventType("sms.status_changed", messages.SmsStatusChanged(), "call-ingest"),
         EventType("customer.created", customers.CustomerCreated(), "customer"),
         EventType("customer.updated", customers.CustomerUpdated(), "customer"),
         EventType("customer.deleted", customers.CustomerDeleted(), "customer"),

@@ -11,11 +11,13 @@ from ringback.errors import error_name
 from ringback.settings import Settings
 from ringback.web import problems
 from ringback.web.access import PUBLIC, Access, guard
+from ringback.worker.runtime import Loop
 
 Check = Callable[[], object]
 """Readiness: raises when the service cannot do its work."""
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+LOOPS = "ringback.loops"
 HEALTH_ACCESS: Access = {"health.healthz": PUBLIC, "health.readyz": PUBLIC}
 
 
@@ -28,12 +30,15 @@ def create_web(
     checks: Mapping[str, Check],
     max_body: int = 64 * 1024,
     in_other_words: problems.Rephrase | None = None,
+    loops: Iterable[Loop] = (),
 ) -> Flask:
     """A service's app; `access` lists every endpoint of `blueprints`, what it does not list cannot be served.
 
-    `in_other_words` may answer an error otherwise than as a problem.
+    `in_other_words` may answer an error otherwise than as a problem. `loops` have to run beside the app, in its
+    process; whoever serves the app runs them (`loops_of`).
     """
     app = Flask(name, static_folder=None)
+    app.extensions[LOOPS] = tuple(loops)
     app.config.update(MAX_CONTENT_LENGTH=max_body, MAX_FORM_PARTS=1000)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
     problems.register(app, in_other_words)
@@ -44,6 +49,11 @@ def create_web(
         app.register_blueprint(blueprint)
     guard(app, {**HEALTH_ACCESS, **access}, settings)
     return app
+
+
+def loops_of(app: Flask) -> tuple[Loop, ...]:
+    loops: tuple[Loop, ...] = app.extensions[LOOPS]
+    return loops
 
 
 def _begin() -> None:

@@ -19,6 +19,8 @@ from ringback.errors import (
     RingbackError,
     StoreUnavailable,
     Unauthenticated,
+    UpstreamRefused,
+    UpstreamUnavailable,
 )
 
 STATUS: tuple[tuple[type[RingbackError], HTTPStatus], ...] = (
@@ -30,6 +32,8 @@ STATUS: tuple[tuple[type[RingbackError], HTTPStatus], ...] = (
     (ConcurrentUpdate, HTTPStatus.CONFLICT),
     (StoreUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
     (BusUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
+    (UpstreamUnavailable, HTTPStatus.BAD_GATEWAY),
+    (UpstreamRefused, HTTPStatus.BAD_GATEWAY),
     (RingbackError, HTTPStatus.INTERNAL_SERVER_ERROR),
 )
 

@@ -26,7 +26,7 @@ def request(kind: str, seconds: float = 0, call: str = "CA1", to: str = NUMBER, 
     pairs = [("CallSid", call), ("From", CALLER), ("To", to), *params.items()]
     webhook = Accepted(kind, PATHS[kind], pairs)
     business = BUSINESSES["demo"] if to == NUMBER else None
-    return store.raw_request(webhook, at(seconds), business, rang=True, voicemail=True)
+    return store.raw_request(webhook, at(seconds), business, "ring" if kind == "voice" else "take_message")
 
 
 def missed_call(call: str) -> list[Document]:
@@ -70,7 +70,7 @@ def test_a_call_becomes_a_document_and_events(database: MemoryDatabase) -> None:
 def test_what_was_folded_is_not_pending_any_more(database: MemoryDatabase) -> None:
     database.insert(RAW_REQUESTS, *missed_call("CA1"), *missed_call("CA2"))
     fold(database, at(6), "CA1")
-    pending = {row["call_sid"] for row in database.documents(RAW_REQUESTS).values() if row["pending"]}
+    pending = {row["subject"] for row in database.documents(RAW_REQUESTS).values() if row["pending"]}
     assert pending == {"CA2"}
 
 
@@ -121,7 +121,7 @@ def test_any_order_and_any_batches_end_in_the_same_calls_and_events(
     for one, repeats in zip(requests, batches, strict=True):
         piecemeal.insert(RAW_REQUESTS, one)
         for _ in range(repeats):
-            fold(piecemeal, at(7), one["call_sid"])
+            fold(piecemeal, at(7), one["subject"])
     fold(piecemeal, at(30), "CA1", "CA2")
     assert shown(piecemeal) == shown(whole)
 

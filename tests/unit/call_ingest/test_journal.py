@@ -1,14 +1,17 @@
-"""The journal: what identifies a request, and one insert for all that wait."""
+"""The journal: what identifies a request, one insert for all that wait, and the spool while MongoDB is away."""
 
+import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from call_ingest.journal import GROUP, Accepted, Journal, raw_request_id
+from call_ingest.journal import GROUP, IDLE_SECONDS, OUTAGE_SECONDS, Accepted, Drain, Journal, raw_request_id
+from call_ingest.spool import Spool
 from ringback.errors import StoreUnavailable
 from tests.unit.fakes import Document
 
@@ -71,6 +74,60 @@ def document(number: int) -> Document:
 
 
 @dataclass
+class Records:
+    """MongoDB as a list; holds the first insert back until `open` is set; fails what `fails` says."""
+
+    fails: Callable[[Sequence[Document]], bool] = lambda _documents: False
+    open: threading.Event = field(default_factory=threading.Event)
+    begun: threading.Event = field(default_factory=threading.Event)
+    groups: list[list[str]] = field(default_factory=list)
+    taken_over: list[str] = field(default_factory=list)
+    away: bool = False
+
+    def insert(self, documents: Sequence[Document]) -> Mapping[str, Document]:
+        self.begun.set()
+        assert self.open.wait(SOON)
+        known = {key: {"_id": key, "answer": "first"} for group in self.groups for key in group}
+        self.groups.append([one["_id"] for one in documents])
+        if self.away or self.fails(documents):
+            raise StoreUnavailable("x")
+        return {one["_id"]: known[one["_id"]] for one in documents if one["_id"] in known}
+
+    def encode(self, document: Document) -> bytes:
+        return json.dumps(document).encode()
+
+    def take_over(self, records: Sequence[bytes]) -> None:
+        self.ping()
+        self.taken_over += [json.loads(record)["_id"] for record in records]
+
+    def ping(self) -> None:
+        if self.away:
+            raise StoreUnavailable("x")
+
+    def inserted(self) -> list[str]:
+        return sorted(key for group in self.groups for key in group)
+
+
+@dataclass
+class Desk:
+    """A journal on `Records` and a real spool."""
+
+    folder: Path
+    records: Records = field(default_factory=Records)
+    woken: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.spool = Spool(self.folder / "spool")
+        self.journal = Journal(self.records, self.spool, self.woken)
+        self.drain = Drain(self.journal, self.records, self.spool, self.woken)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+@dataclass
 class Appending:
     """A thread that appends, and what came of it."""
 
@@ -86,33 +143,13 @@ class Appending:
     def _run(self) -> None:
         try:
             self.journal.append(self.document)
-        except StoreUnavailable as error:
+        except (StoreUnavailable, ValueError) as error:
             self.error = error
 
     def ended(self) -> "Appending":
         self._thread.join(SOON)
         assert not self._thread.is_alive()
         return self
-
-
-@dataclass
-class Store:
-    """Inserts into a list; holds the first insert back until `open` is set; fails what `fails` says."""
-
-    fails: Callable[[Sequence[Document]], bool] = lambda _documents: False
-    open: threading.Event = field(default_factory=threading.Event)
-    begun: threading.Event = field(default_factory=threading.Event)
-    groups: list[list[str]] = field(default_factory=list)
-
-    def insert(self, documents: Sequence[Document]) -> None:
-        self.begun.set()
-        assert self.open.wait(SOON)
-        self.groups.append([one["_id"] for one in documents])
-        if self.fails(documents):
-            raise StoreUnavailable("x")
-
-    def inserted(self) -> list[str]:
-        return sorted(key for group in self.groups for key in group)
 
 
 def wait_for_queue(journal: Journal, length: int) -> None:
@@ -124,77 +161,140 @@ def wait_for_queue(journal: Journal, length: int) -> None:
         assert deadline
 
 
-def behind_one(store: Store, journal: Journal, count: int) -> tuple[Appending, list[Appending]]:
+def behind_one(desk: Desk, count: int) -> tuple[Appending, list[Appending]]:
     """One appending whose insert is in hand, and `count` that wait behind it; then the store opens."""
-    first = Appending(journal, document(0))
-    assert store.begun.wait(SOON)
-    others = [Appending(journal, document(number)) for number in range(1, count + 1)]
-    wait_for_queue(journal, count)
-    store.open.set()
+    first = Appending(desk.journal, document(0))
+    assert desk.records.begun.wait(SOON)
+    others = [Appending(desk.journal, document(number)) for number in range(1, count + 1)]
+    wait_for_queue(desk.journal, count)
+    desk.records.open.set()
     return first.ended(), [one.ended() for one in others]
 
 
-def test_all_that_wait_share_one_insert() -> None:
-    store = Store()
-    journal = Journal(store.insert, threading.Event())
-    behind_one(store, journal, 20)
-    assert [len(group) for group in store.groups] == [1, 20]
-    assert store.inserted() == sorted(f"r{number}" for number in range(21))
+def test_all_that_wait_share_one_insert(desk: Desk) -> None:
+    behind_one(desk, 20)
+    assert [len(group) for group in desk.records.groups] == [1, 20]
+    assert desk.records.inserted() == sorted(f"r{number}" for number in range(21))
 
 
-def test_a_group_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_group_has_an_end(monkeypatch: pytest.MonkeyPatch, desk: Desk) -> None:
     assert GROUP == 500
     monkeypatch.setattr("call_ingest.journal.GROUP", 8)
-    store = Store()
-    journal = Journal(store.insert, threading.Event())
-    behind_one(store, journal, 20)
-    assert [len(group) for group in store.groups] == [1, 8, 8, 4]
-    assert store.inserted() == sorted(f"r{number}" for number in range(21))
+    behind_one(desk, 20)
+    assert [len(group) for group in desk.records.groups] == [1, 8, 8, 4]
+    assert desk.records.inserted() == sorted(f"r{number}" for number in range(21))
 
 
-def test_an_append_returns_only_when_its_document_was_inserted() -> None:
-    store = Store()
-    journal = Journal(store.insert, threading.Event())
-    store.open.set()
+def test_an_append_returns_only_when_its_document_was_inserted(desk: Desk) -> None:
+    desk.records.open.set()
     for number in range(5):
-        journal.append(document(number))
-        assert store.groups[-1] == [f"r{number}"]
+        desk.journal.append(document(number))
+        assert desk.records.groups[-1] == [f"r{number}"]
 
 
-def test_the_folding_is_woken_after_the_insert() -> None:
-    woken, store = threading.Event(), Store()
-    journal = Journal(store.insert, woken)
-    appending = Appending(journal, document(0))
-    assert store.begun.wait(SOON)
-    assert not woken.is_set()
-    store.open.set()
+def test_of_a_repeated_request_the_first_one_is_given(desk: Desk) -> None:
+    desk.records.open.set()
+    assert desk.journal.append({"_id": "r1", "answer": "first"})["answer"] == "first"
+    assert desk.journal.append({"_id": "r1", "answer": "second"})["answer"] == "first"
+    assert desk.journal.append({"_id": "r2", "answer": "second"})["answer"] == "second"
+
+
+def test_the_folding_is_woken_after_the_insert(desk: Desk) -> None:
+    appending = Appending(desk.journal, document(0))
+    assert desk.records.begun.wait(SOON)
+    assert not desk.woken.is_set()
+    desk.records.open.set()
     appending.ended()
-    assert woken.is_set()
+    assert desk.woken.is_set()
 
 
-def test_an_error_reaches_its_whole_group_and_only_that() -> None:
-    store = Store(fails=lambda documents: document(3) in documents)
-    journal = Journal(store.insert, threading.Event())
-    first, others = behind_one(store, journal, 10)
+def test_what_no_outage_explains_reaches_its_whole_group_and_only_that(desk: Desk) -> None:
+    def refuse(documents: Sequence[Document]) -> bool:
+        if document(3) in documents:
+            raise ValueError("x")
+        return False
+
+    desk.records.fails = refuse
+    first, others = behind_one(desk, 10)
     assert first.error is None
-    assert all(isinstance(one.error, StoreUnavailable) for one in others)
-    journal.append(document(99))
-    assert store.groups[-1] == ["r99"]
+    assert all(isinstance(one.error, ValueError) for one in others)
+    desk.journal.append(document(99))
+    assert desk.records.groups[-1] == ["r99"]
+    assert not desk.spool.waiting()
 
 
-def test_after_an_error_of_the_first_the_others_are_inserted() -> None:
-    store = Store(fails=lambda documents: document(0) in documents)
-    first, others = behind_one(store, Journal(store.insert, threading.Event()), 10)
-    assert isinstance(first.error, StoreUnavailable)
-    assert all(one.error is None for one in others)
+def test_in_a_crowd_every_document_is_kept_exactly_once(desk: Desk) -> None:
+    desk.records.open.set()
+    crowd = [Appending(desk.journal, document(number)) for number in range(400)]
+    assert [one.ended().error for one in crowd] == [None] * 400
+    assert desk.records.inserted() == sorted(f"r{number}" for number in range(400))
 
 
-def test_in_a_crowd_every_document_is_inserted_exactly_once_and_every_error_told() -> None:
-    bad = {f"r{number}" for number in range(0, 400, 37)}
-    store = Store(fails=lambda documents: any(one["_id"] in bad for one in documents))
-    store.open.set()
-    journal = Journal(store.insert, threading.Event())
-    crowd = [Appending(journal, document(number)) for number in range(400)]
-    failed = {one.ended().document["_id"] for one in crowd if one.ended().error}
-    assert store.inserted() == sorted(f"r{number}" for number in range(400))
-    assert failed == {key for group in store.groups for key in group if bad & set(group)}
+# While MongoDB is away.
+
+
+def test_what_mongodb_does_not_take_is_accepted_and_comes_later(desk: Desk) -> None:
+    desk.records.open.set()
+    desk.records.away = True
+    for number in range(3):
+        desk.journal.append(document(number))
+    assert desk.journal.spooling.is_set()
+    assert desk.records.groups == [["r0"]], "nobody waits for a MongoDB that is known to be away"
+    assert desk.drain.step() == OUTAGE_SECONDS
+    assert desk.spool.waiting()
+    desk.records.away = False
+    assert desk.drain.step() == 0.0
+    assert desk.records.taken_over == ["r0", "r1", "r2"]
+    assert desk.woken.is_set()
+    assert not desk.spool.waiting()
+    desk.journal.append(document(9))
+    assert desk.records.groups[-1] == ["r9"]
+
+
+def test_those_that_waited_behind_the_insert_that_failed_are_kept_too(desk: Desk) -> None:
+    desk.records.away = True
+    first, others = behind_one(desk, 10)
+    assert [one.error for one in (first, *others)] == [None] * 11
+    desk.records.away = False
+    desk.drain.step()
+    assert sorted(desk.records.taken_over) == sorted(f"r{number}" for number in range(11))
+
+
+def test_what_can_be_kept_nowhere_is_refused(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.records.open.set()
+    desk.records.away = True
+    (tmp_path / "spool").write_text("no folder")
+    with pytest.raises(StoreUnavailable):
+        desk.journal.append(document(0))
+    with pytest.raises(StoreUnavailable):
+        desk.journal.check()
+
+
+def test_a_webhook_can_be_kept_while_either_works(desk: Desk) -> None:
+    desk.journal.check()
+    desk.records.away = True
+    desk.journal.check()
+
+
+def test_with_nothing_spooled_the_drain_rests(desk: Desk) -> None:
+    assert desk.drain.step() == IDLE_SECONDS
+    assert not desk.woken.is_set()
+
+
+def test_what_an_ended_process_left_is_carried_over(desk: Desk, tmp_path: Path) -> None:
+    left = Spool(tmp_path / "spool")
+    left.append([desk.records.encode(document(7))])
+    left.close()
+    assert desk.drain.step() == 0.0
+    assert desk.records.taken_over == ["r7"]
+
+
+def test_at_the_end_what_waits_stays_for_the_next_process(desk: Desk, tmp_path: Path) -> None:
+    desk.records.open.set()
+    desk.records.away = True
+    desk.journal.append(document(1))
+    desk.drain.close()
+    again = Desk(tmp_path)
+    again.drain.step()
+    assert again.records.taken_over == ["r1"]

@@ -1,10 +1,11 @@
 """Twilio's routes over Flask's test client: what is answered, and what is stored before the answer."""
 
+import hashlib
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 from xml.etree import ElementTree as ET
@@ -13,11 +14,12 @@ import pytest
 from twilio.request_validator import RequestValidator
 from werkzeug.test import TestResponse
 
-from call_ingest.app import NAME
-from call_ingest.handlers import Reception
+from call_ingest.app import MAX_BODY, NAME
 from call_ingest.journal import Journal
+from call_ingest.reception import Reception
 from call_ingest.routes import ACCESS, answer_in_twiml, twilio_blueprint
 from call_ingest.signature import SignatureCheck
+from call_ingest.spool import SpoolUnavailable
 from ringback.businesses import Business
 from ringback.errors import StoreUnavailable
 from ringback.settings import Settings
@@ -29,10 +31,34 @@ KINDS = {
     "dial": "/twilio/voice/dial",
     "status": "/twilio/voice/status",
     "recording": "/twilio/voice/recording",
+    "transcription": "/twilio/voice/transcription",
+    "screen": "/twilio/voice/screen",
+    "sms": "/twilio/sms",
+    "sms_status": "/twilio/sms/status",
 }
 FORM = "application/x-www-form-urlencoded"
 CLOSED_NOW = {"tue": ((0, 24 * 60),)}  # T0 is a Monday
+OPEN_UNTIL_T0 = {"mon": ((0, 10 * 60),)}  # 15:00 UTC is 10:00 in New York
 Pairs = list[tuple[str, str]]
+
+
+class NoSpool:
+    """A disk that is full."""
+
+    def append(self, records: Sequence[bytes]) -> None:
+        raise SpoolUnavailable("canary")
+
+    def waiting(self) -> bool:
+        return False
+
+    def check(self) -> None:
+        raise SpoolUnavailable("canary")
+
+    def drain(self, take: Callable[[Sequence[bytes]], None]) -> int:
+        return 0
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 @dataclass
@@ -45,7 +71,7 @@ class Line:
     now: datetime = T0
 
     def __post_init__(self) -> None:
-        reception = Reception(self.settings, Journal(self._insert, threading.Event()), lambda: self.now)
+        reception = Reception(self.settings, Journal(self, NoSpool(), threading.Event()), lambda: self.now)
         check = SignatureCheck(self.settings.public_url, ACCOUNT, self.settings.twilio_auth_tokens)
         app = create_web(
             NAME,
@@ -53,14 +79,26 @@ class Line:
             access=ACCESS,
             settings=self.settings,
             checks={},
+            max_body=MAX_BODY,
             in_other_words=answer_in_twiml,
         )
         self.client = app.test_client()
 
-    def _insert(self, documents: Sequence[Document]) -> None:
+    def insert(self, documents: Sequence[Document]) -> Mapping[str, Document]:
         if self.failure is not None:
             raise self.failure
+        known = {one["_id"]: one for one in reversed(self.stored)}
         self.stored += documents
+        return {one["_id"]: known[one["_id"]] for one in documents if one["_id"] in known}
+
+    def encode(self, document: Document) -> bytes:
+        return repr(document).encode()
+
+    def take_over(self, records: Sequence[bytes]) -> None:
+        raise AssertionError
+
+    def ping(self) -> None:
+        """There is always a list."""
 
     def post(self, target: str, params: Pairs | None = None, **changes: Any) -> TestResponse:
         """A webhook as Twilio sends it, signed unless `signature` says otherwise."""
@@ -73,7 +111,7 @@ class Line:
 
 def call(params: Pairs) -> Pairs:
     given = dict(params)
-    base = [("CallSid", "CA1"), ("AccountSid", ACCOUNT), ("From", CALLER), ("To", NUMBER)]
+    base = [("CallSid", "CA1"), ("MessageSid", "SM1"), ("AccountSid", ACCOUNT), ("From", CALLER), ("To", NUMBER)]
     return [pair for pair in base if pair[0] not in given] + params
 
 
@@ -130,7 +168,8 @@ def test_a_request_is_stored_whole_before_it_is_answered(demo: Line, kind: str) 
     assert demo.post(target, params).status_code == 200
     [document] = demo.stored
     assert document["params"] == [list(pair) for pair in call(params)]
-    assert (document["kind"], document["target"], document["call_sid"]) == (kind, target, "CA1")
+    sid = "SM1" if kind.startswith("sms") else "CA1"
+    assert (document["kind"], document["target"], document["subject"]) == (kind, target, sid)
     assert (document["business"], document["received_at"], document["pending"]) == ("demo", T0, True)
 
 
@@ -196,10 +235,8 @@ def test_a_path_that_is_not_there_is_answered_in_twiml(demo: Line) -> None:
     assert_refused(demo, demo.post("/twilio/voices"), 404)
 
 
-@pytest.mark.parametrize(
-    "content_type", ["application/json", "text/plain", "multipart/form-data; boundary=x", "", "text/xml"]
-)
-def test_only_a_form_is_read(demo: Line, content_type: str) -> None:
+@pytest.mark.parametrize("content_type", ["text/plain", "multipart/form-data; boundary=x", "", "text/xml"])
+def test_only_a_form_and_json_are_read(demo: Line, content_type: str) -> None:
     response = demo.post("/twilio/voice", data=json.dumps(dict(call([]))), content_type=content_type)
     assert_refused(demo, response, 415)
 
@@ -208,8 +245,8 @@ def test_a_megabyte_is_too_much(demo: Line) -> None:
     assert_refused(demo, demo.post("/twilio/voice", [("CallToken", "x" * 1_000_000)]), 413)
 
 
-def test_a_long_token_is_not_too_much(demo: Line) -> None:
-    assert demo.post("/twilio/voice", [("CallToken", "x" * 8_000)]).status_code == 200
+def test_a_long_transcript_is_not_too_much(demo: Line) -> None:
+    assert demo.post("/twilio/voice/transcription", [("TranscriptionText", "ž " * 32_000)]).status_code == 200
 
 
 @pytest.mark.parametrize("body", [b"From=%FF", b"\xff\xfe", b"a=1&" * 2000, b""])
@@ -217,12 +254,29 @@ def test_a_broken_form_is_unsigned(demo: Line, body: bytes) -> None:
     assert_refused(demo, demo.post("/twilio/voice", data=body), 403)
 
 
-@pytest.mark.parametrize("number", ["+15550000000", "", "client:Anonymous", "sip:a@b"])
+@pytest.mark.parametrize("number", ["+15550000000", "client:Anonymous", "sip:a@b"])
 def test_a_number_nobody_configured_is_kept_and_rejected(demo: Line, number: str) -> None:
     response = demo.post("/twilio/voice", [("To", number)])
     assert (response.status_code, verbs(response)) == (200, ["Reject"])
     [document] = demo.stored
-    assert (document["business"], document["call_sid"]) == (None, "CA1")
+    assert (document["business"], document["subject"]) == (None, "CA1")
+
+
+def test_a_call_that_names_no_number_is_the_only_business_s(demo: Line) -> None:
+    """As the Voice SDK's calls do."""
+    assert verbs(demo.post("/twilio/voice", [("To", ""), ("Called", "")])) == ["Dial"]
+    assert demo.stored[0]["business"] == "demo"
+
+
+def test_a_call_that_names_no_number_is_nobodys_where_there_are_several() -> None:
+    settings = sample_settings()
+    business = settings.businesses["demo"]
+    several = {"demo": business, "other": replace(business, key="other", numbers=("+15550000001",))}
+    line = Line(replace(settings, businesses=several))
+    assert verbs(line.post("/twilio/voice", [("To", "")])) == ["Reject"]
+    assert line.stored[0]["business"] is None
+    line.post("/twilio/sms/status?business=other", [("To", CALLER), ("From", "")])
+    assert line.stored[1]["business"] == "other"
 
 
 def test_a_request_without_a_call_is_kept_but_not_waited_for(demo: Line) -> None:
@@ -251,25 +305,89 @@ def test_after_a_talk_nothing_more_is_said(demo: Line, result: str) -> None:
 def test_who_was_not_answered_may_leave_a_message(demo: Line, result: str) -> None:
     answer = demo.post("/twilio/voice/dial", [("DialCallStatus", result)])
     assert "Record" in verbs(answer)
-    assert demo.stored[0]["voicemail"] is True
+    assert demo.stored[0]["answer"] == "take_message"
 
 
 def test_without_voicemail_there_is_an_apology() -> None:
     without = line(voicemail=False)
     assert verbs(without.post("/twilio/voice/dial", [("DialCallStatus", "busy")])) == ["Say", "Hangup"]
-    assert without.stored[0]["voicemail"] is False
+    assert without.stored[0]["answer"] == "apologize"
 
 
 @pytest.mark.parametrize("changes", [{"hours": CLOSED_NOW}, {"forward_to": ()}])
 def test_nobody_is_rung_when_closed_or_when_there_is_nobody(changes: dict[str, Any]) -> None:
     closed = line(**changes)
     assert "Record" in verbs(closed.post("/twilio/voice"))
-    assert closed.stored[0]["rang"] is False
+    assert closed.stored[0]["answer"] == "take_message"
 
 
-def test_whether_somebody_was_rung_is_stored(demo: Line) -> None:
+def test_what_was_answered_is_stored(demo: Line) -> None:
     demo.post("/twilio/voice")
-    assert demo.stored[0]["rang"] is True
+    assert demo.stored[0]["answer"] == "ring"
+
+
+def test_a_request_repeated_after_closing_is_answered_as_it_was(demo: Line) -> None:
+    """Else the caller would hear one thing and the call log say another."""
+    line = Line(replace(demo.settings, businesses={"demo": replace(_demo_of(demo), hours=OPEN_UNTIL_T0)}))
+    line.now = T0 - timedelta(seconds=1)
+    assert verbs(line.post("/twilio/voice")) == ["Dial"]
+    line.now = T0 + timedelta(seconds=5)
+    assert verbs(line.post("/twilio/voice")) == ["Dial"]
+    assert "Record" in verbs(line.post("/twilio/voice", [("CallSid", "CA2")]))
+
+
+def _demo_of(line: Line) -> Business:
+    return line.settings.businesses["demo"]
+
+
+@pytest.mark.parametrize("caller", [CALLER, "(212) 555-0123"])
+def test_who_is_blocked_is_turned_away_unanswered(caller: str) -> None:
+    blocking = line(blocked=frozenset({CALLER}))
+    assert verbs(blocking.post("/twilio/voice", [("From", caller)])) == ["Reject"]
+    assert blocking.stored[0]["answer"] == "turn_away"
+    assert verbs(blocking.post("/twilio/voice", [("From", "+12125550199")])) == ["Dial"]
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ([], ["Gather", "Hangup"]),
+        ([("Digits", "1")], []),
+        ([("Digits", "2")], ["Hangup"]),
+        ([("Digits", "hangup")], ["Hangup"]),
+    ],
+)
+def test_only_who_presses_1_is_put_through(demo: Line, params: Pairs, expected: list[str]) -> None:
+    leg = [("CallSid", "CA2"), ("ParentCallSid", "CA1"), ("To", "+15551230001"), *params]
+    assert verbs(demo.post("/twilio/voice/screen?business=demo", leg)) == expected
+    assert (demo.stored[0]["subject"], demo.stored[0]["business"]) == ("CA1", "demo")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "bridged", "expected"),
+    [("4", "false", True), ("", "false", True), ("4", "true", False), ("4", "", False), ("75", "false", False)],
+)
+def test_who_was_put_through_to_a_voicemail_box_may_leave_a_message_here(
+    demo: Line, seconds: str, bridged: str, expected: bool
+) -> None:
+    params = [("DialCallStatus", "completed"), ("DialCallDuration", seconds), ("DialBridged", bridged)]
+    assert ("Record" in verbs(demo.post("/twilio/voice/dial", params))) is expected
+
+
+def test_json_is_taken_when_its_hash_is_signed(demo: Line) -> None:
+    body = json.dumps({"CallSid": "CA1", "To": NUMBER, "From": CALLER})
+    target = "/twilio/voice?bodySHA256=" + hashlib.sha256(body.encode()).hexdigest()
+    sent: dict[str, Any] = {"data": body, "content_type": "application/json"}
+    assert verbs(demo.post(target, signature=signed(target, []), **sent)) == ["Dial"]
+    demo.stored.clear()
+    other: dict[str, Any] = {"data": body + " ", "content_type": "application/json"}
+    assert_refused(demo, demo.post(target, signature=signed(target, []), **other), 403)
+    assert_refused(demo, demo.post("/twilio/voice", signature=signed("/twilio/voice", []), **sent), 403)
+
+
+@pytest.mark.parametrize("path", ["/twilio/sms", "/twilio/sms/status"])
+def test_a_text_is_answered_with_nothing_to_say(demo: Line, path: str) -> None:
+    assert verbs(demo.post(path, [("Body", "STOP"), ("MessageStatus", "unheard-of")])) == []
 
 
 def test_a_status_callback_needs_no_answer(demo: Line) -> None:

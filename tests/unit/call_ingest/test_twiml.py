@@ -1,6 +1,5 @@
 """TwiML: always valid, only the verbs meant, whatever a business is called."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from xml.etree import ElementTree as ET
 
@@ -16,16 +15,17 @@ PUBLIC_URL = "https://ring.example"
 DEMO = demo()
 CONFIG = BusinessesSchema()
 
-ANSWERS: dict[str, tuple[Callable[[Business], str], list[str]]] = {
-    "nothing": (lambda _business: twiml.nothing(), []),
-    "reject": (lambda _business: twiml.reject(), ["Reject"]),
-    "ring": (lambda business: twiml.ring(business, PUBLIC_URL), ["Dial"]),
-    "take_message": (
-        lambda business: twiml.take_message(business, PUBLIC_URL),
-        ["Say", "Record", "Say", "Hangup"],
-    ),
-    "apologize": (twiml.apologize, ["Say", "Hangup"]),
-    "thank": (lambda _business: twiml.thank(), ["Say", "Hangup"]),
+VERBS: dict[str, list[str]] = {
+    "nothing": [],
+    "reject": ["Reject"],
+    "turn_away": ["Reject"],
+    "ring": ["Dial"],
+    "screen": ["Gather", "Hangup"],
+    "put_through": [],
+    "hang_up": ["Hangup"],
+    "take_message": ["Say", "Record", "Say", "Hangup"],
+    "apologize": ["Say", "Hangup"],
+    "thank": ["Say", "Hangup"],
 }
 HOSTILE = [
     '</Say><Dial>+15550009999</Dial><Say>"',
@@ -34,6 +34,10 @@ HOSTILE = [
     "<!ENTITY x SYSTEM 'file:///etc/passwd'> &x;",
     "Zubní ordinace Žofie 🦷",
 ]
+
+
+def answered(answer: str, business: Business | None = DEMO) -> str:
+    return twiml.render(answer, twiml.Scene(business, PUBLIC_URL))
 
 
 def parse(document: str) -> ET.Element:
@@ -49,20 +53,22 @@ def verbs(document: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["Bright Smile Dental", *HOSTILE])
-@pytest.mark.parametrize("answer", ANSWERS)
+@pytest.mark.parametrize("answer", VERBS)
 def test_an_answer_has_its_verbs_and_no_other(answer: str, name: str) -> None:
-    speak, expected = ANSWERS[answer]
-    assert verbs(speak(replace(DEMO, name=name))) == expected
+    assert verbs(answered(answer, replace(DEMO, name=name))) == VERBS[answer]
 
 
-@pytest.mark.parametrize("answer", ["take_message", "apologize"])
+def test_every_answer_is_tested() -> None:
+    assert set(VERBS) == set(twiml.ANSWERS)
+
+
+@pytest.mark.parametrize("answer", ["take_message", "apologize", "screen"])
 @given(name=st.text(min_size=1, max_size=200))
 @example(name="\x00")
 @example(name="\ufffe")
 def test_any_name_that_a_business_can_have_makes_a_valid_document(answer: str, name: str) -> None:
-    speak, expected = ANSWERS[answer]
     if can_be_called(name):
-        assert verbs(speak(replace(DEMO, name=name))) == expected
+        assert verbs(answered(answer, replace(DEMO, name=name))) == VERBS[answer]
 
 
 def can_be_called(name: str) -> bool:
@@ -71,16 +77,16 @@ def can_be_called(name: str) -> bool:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-@pytest.mark.parametrize("answer", ["take_message", "apologize"])
+@pytest.mark.parametrize("answer", ["take_message", "apologize", "screen"])
 def test_a_name_is_said_and_not_obeyed(answer: str, name: str) -> None:
-    said = parse(ANSWERS[answer][0](replace(DEMO, name=name))).find("Say")
+    said = parse(answered(answer, replace(DEMO, name=name))).find(".//Say")
     assert said is not None
     assert name in (said.text or "")
 
 
 def test_everybody_is_rung_at_once_for_as_long_as_configured() -> None:
     business = replace(DEMO, forward_to=("+15551230001", "+15551230002"), ring_seconds=23)
-    dial = parse(twiml.ring(business, PUBLIC_URL)).find("Dial")
+    dial = parse(answered("ring", business)).find("Dial")
     assert dial is not None
     assert [number.text for number in dial] == ["+15551230001", "+15551230002"]
     assert {number.tag for number in dial} == {"Number"}
@@ -89,14 +95,14 @@ def test_everybody_is_rung_at_once_for_as_long_as_configured() -> None:
 
 
 def test_the_caller_hears_ringing_until_somebody_answers() -> None:
-    dial = parse(twiml.ring(DEMO, PUBLIC_URL)).find("Dial")
+    dial = parse(answered("ring")).find("Dial")
     assert dial is not None
     assert dial.attrib["answerOnBridge"] == "true"
 
 
 def test_a_recording_has_an_action_and_an_end() -> None:
     """Without an action Twilio would ask for this document again, for ever."""
-    record = parse(twiml.take_message(DEMO, PUBLIC_URL)).find("Record")
+    record = parse(answered("take_message")).find("Record")
     assert record is not None
     assert record.attrib["action"] == f"{PUBLIC_URL}/twilio/voice/recording"
     assert record.attrib["method"] == "POST"
@@ -104,10 +110,43 @@ def test_a_recording_has_an_action_and_an_end() -> None:
 
 
 def test_rejecting_is_the_first_verb_so_that_it_costs_nothing() -> None:
-    assert verbs(twiml.reject())[0] == "Reject"
+    assert verbs(answered("reject"))[0] == "Reject"
 
 
 def test_an_unknown_business_is_apologized_for_without_a_name() -> None:
-    said = parse(twiml.apologize(None)).find("Say")
+    said = parse(answered("apologize", None)).find("Say")
     assert said is not None
     assert "None" not in (said.text or "")
+
+
+def test_a_voicemail_is_put_into_words_unless_that_is_off() -> None:
+    record = parse(answered("take_message")).find("Record")
+    assert record is not None
+    assert record.attrib["transcribe"] == "true"
+    assert record.attrib["transcribeCallback"] == f"{PUBLIC_URL}/twilio/voice/transcription"
+    assert record.attrib["recordingStatusCallback"] == f"{PUBLIC_URL}/twilio/voice/recording"
+    off = parse(answered("take_message", replace(DEMO, transcribe=frozenset()))).find("Record")
+    assert off is not None
+    assert not {"transcribe", "transcribeCallback"} & set(off.attrib)
+
+
+def test_a_conversation_is_put_into_words_where_that_is_on() -> None:
+    document = answered("ring", replace(DEMO, transcribe=frozenset({"realtime"})))
+    assert verbs(document) == ["Start", "Dial"]
+    transcription = parse(document).find("Start/Transcription")
+    assert transcription is not None
+    assert transcription.attrib["statusCallbackUrl"] == f"{PUBLIC_URL}/twilio/voice/transcription"
+    assert transcription.attrib["partialResults"] == "false"
+
+
+def test_with_screening_whoever_is_rung_is_asked_first() -> None:
+    """The leg to the telephone does not know which business was called, so the address says it."""
+    number = parse(answered("ring", replace(DEMO, screen_calls=True))).find("Dial/Number")
+    gather = parse(answered("screen")).find("Gather")
+    assert number is not None
+    assert gather is not None
+    assert number.attrib["url"] == gather.attrib["action"] == f"{PUBLIC_URL}/twilio/voice/screen?business=demo"
+    assert gather.attrib["numDigits"] == "1"
+    plain = parse(answered("ring")).find("Dial/Number")
+    assert plain is not None
+    assert "url" not in plain.attrib

@@ -22,9 +22,9 @@ moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.
 
 identities = st.sampled_from(
     [
-        {"caller_kind": "mobile", "caller": "+14155550123"},
-        {"caller_kind": "withheld", "caller": ""},
-        {"caller_kind": "sip", "caller": "sip:somebody@example.com"},
+        ("mobile", "+14155550123"),
+        ("withheld", ""),
+        ("sip", "sip:somebody@example.com"),
     ]
 )
 
@@ -32,10 +32,13 @@ identities = st.sampled_from(
 def values_of(field: fields.Field[Any]) -> st.SearchStrategy[Any]:
     """Anything that a field of the catalogue holds."""
     choice = next((v for v in field.validators if isinstance(v, validate.OneOf)), None)
+    strategy = plain_values_of(field) if choice is None else st.sampled_from(list(choice.choices))
+    return st.none() | strategy if field.allow_none else strategy
+
+
+def plain_values_of(field: fields.Field[Any]) -> st.SearchStrategy[Any]:
     strategy: st.SearchStrategy[Any]
-    if choice is not None:
-        strategy = st.sampled_from(list(choice.choices))
-    elif isinstance(field, Timestamp):
+    if isinstance(field, Timestamp):
         strategy = moments
     elif isinstance(field, fields.Boolean):
         strategy = st.booleans()
@@ -45,20 +48,23 @@ def values_of(field: fields.Field[Any]) -> st.SearchStrategy[Any]:
         strategy = st.floats(0, 1)
     elif isinstance(field, fields.Dict):
         strategy = st.dictionaries(texts, st.none() | texts | st.integers(-9, 9) | st.booleans(), max_size=3)
+    elif isinstance(field, fields.Nested):
+        strategy = data_of(field.schema)
     elif isinstance(field, fields.List):
-        strategy = st.lists(texts, max_size=3)
+        strategy = st.lists(values_of(field.inner), max_size=3)
     else:
         assert isinstance(field, fields.String)
         never_blank = any(isinstance(validator, validate.Length) for validator in field.validators)
         strategy = texts.filter(bool) if never_blank else texts
-    return st.none() | strategy if field.allow_none else strategy
+    return strategy
 
 
 def data_of(schema: Schema) -> st.SearchStrategy[dict[str, Any]]:
     drawn = st.fixed_dictionaries({name: values_of(field) for name, field in schema.fields.items()})
-    if "caller_kind" not in schema.fields:
+    who = next((name for name in ("caller", "sender") if f"{name}_kind" in schema.fields), None)
+    if who is None:
         return drawn
-    return st.builds(lambda data, identity: data | identity, drawn, identities)
+    return st.builds(lambda data, identity: data | {f"{who}_kind": identity[0], who: identity[1]}, drawn, identities)
 
 
 def envelope(**changes: Any) -> dict[str, Any]:

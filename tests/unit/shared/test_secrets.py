@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ringback.secrets import GENERATED, with_generated_secrets
-from ringback.settings import load_settings
+from ringback.settings import generated_mark, load_settings
 
 
 @pytest.fixture
@@ -18,7 +18,8 @@ def environ(tmp_path: Path) -> dict[str, str]:
 def test_secrets_are_made_once_and_kept(environ: dict[str, str]) -> None:
     first = with_generated_secrets(environ)
     assert with_generated_secrets(environ) == first
-    assert set(first) - set(environ) == set(GENERATED)
+    assert set(first) - set(environ) == {*GENERATED, *map(generated_mark, GENERATED)}
+    assert with_generated_secrets(first) == first
 
 
 def test_what_is_made_is_good_enough_for_the_settings(environ: dict[str, str]) -> None:
@@ -53,6 +54,18 @@ def test_what_is_given_wins_and_is_not_written(environ: dict[str, str], tmp_path
     assert settings.twilio_auth_tokens == ("mine",)
     assert settings.twilio_account_sid == "AC" + "2" * 32
     assert [file.name for file in (tmp_path / "data" / "secrets").iterdir()] == ["ringback_secret_key"]
+
+
+def test_a_made_up_account_is_not_a_known_one(environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "sid").write_text("AC" + "2" * 32)
+    account, token = {"TWILIO_ACCOUNT_SID": "AC" + "2" * 32}, {"TWILIO_AUTH_TOKEN": "t" * 32}
+    made_up = with_generated_secrets(environ)
+    half = with_generated_secrets(environ | account)
+    given = with_generated_secrets(environ | account | token)
+    from_a_file = with_generated_secrets(environ | token | {"TWILIO_ACCOUNT_SID_FILE": str(tmp_path / "sid")})
+    again = with_generated_secrets(made_up)
+    known = [load_settings(merged).twilio_account_known for merged in (made_up, half, given, from_a_file, again)]
+    assert known == [False, False, True, True, False]
 
 
 def test_an_empty_variable_is_not_a_given_one(environ: dict[str, str]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ringback.errors import InvalidSettings
-from ringback.settings import load_settings, sample_config
+from ringback.settings import SharedKey, load_settings, sample_config
 
 CONFIG = """
 [businesses.{key}]
@@ -145,9 +145,89 @@ def test_tokens_are_a_list_so_that_they_can_be_rotated() -> None:
     assert settings.twilio_auth_tokens == ("current", "next")
 
 
+def test_no_shared_key_is_needed() -> None:
+    assert load_settings({"TWILIO_SHARED_KEYS": ""}).twilio_shared_keys == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["one:HMAC_SHA1:s1,two:HMAC_SHA256:s:2=", " one:HMAC_SHA1:s1 ,, two:HMAC_SHA256:s:2= ,\n"]
+)
+def test_shared_keys_are_a_list_of_id_algorithm_and_secret(text: str) -> None:
+    keys = (SharedKey("one", "HMAC_SHA1", "s1"), SharedKey("two", "HMAC_SHA256", "s:2="))
+    assert load_settings({"TWILIO_SHARED_KEYS": text}).twilio_shared_keys == keys
+
+
+def test_shared_keys_are_read_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("one:HMAC_SHA256:s1,\ntwo:HMAC_SHA256:s2\n")
+    settings = load_settings({"TWILIO_SHARED_KEYS_FILE": str(tmp_path / "keys")})
+    assert [(key.id, key.secret) for key in settings.twilio_shared_keys] == [("one", "s1"), ("two", "s2")]
+
+
+@pytest.mark.parametrize(
+    "malformed",
+    [
+        "hunter2",
+        "HMAC_SHA256:hunter2",
+        "one:hunter2",
+        "one::hunter2",
+        ":HMAC_SHA256:hunter2",
+        "one:HMAC_SHA256:",
+        "one:HMAC_MD5:hunter2",
+        "one:hmac_sha256:hunter2",
+        "one:HMAC_SHA256 :hunter2",
+        "one:HMAC_SHA256: hunter2",
+        "one:HMAC_SHA256:hunter2 hunter2",
+        "o ne:HMAC_SHA256:hunter2",
+    ],
+)
+def test_a_malformed_shared_key_is_named_by_its_place_only(malformed: str) -> None:
+    message = refusal({"TWILIO_SHARED_KEYS": f"zero:HMAC_SHA1:swordfish,{malformed}"})
+    assert "TWILIO_SHARED_KEYS: " in message
+    assert "number 2." in message
+    assert "hunter2" not in message
+    assert "swordfish" not in message
+
+
+def test_a_shared_keys_id_is_used_once() -> None:
+    message = refusal({"TWILIO_SHARED_KEYS": "one:HMAC_SHA1:hunter2,one:HMAC_SHA256:swordfish"})
+    assert "TWILIO_SHARED_KEYS: Two keys have the same id." in message
+    assert "hunter2" not in message
+    assert "swordfish" not in message
+
+
+@pytest.mark.parametrize(
+    ("environ", "known"),
+    [
+        ({}, False),
+        ({"TWILIO_AUTH_TOKEN": "token"}, False),
+        ({"TWILIO_ACCOUNT_SID": "AC1"}, True),
+        ({"TWILIO_ACCOUNT_SID": "AC1", "TWILIO_ACCOUNT_SID_GENERATED": "yes"}, False),
+        ({"TWILIO_API_BASE_URL": "http://127.0.0.1:4010"}, True),
+        (
+            {
+                "TWILIO_ACCOUNT_SID": "AC1",
+                "TWILIO_ACCOUNT_SID_GENERATED": "yes",
+                "TWILIO_API_BASE_URL": "http://127.0.0.1:4010",
+            },
+            True,
+        ),
+    ],
+)
+def test_an_account_is_known_that_was_set_by_hand_or_whose_address_is(environ: dict[str, str], known: bool) -> None:
+    assert load_settings(environ).twilio_account_known is known
+
+
 def test_secrets_do_not_show_when_settings_are_printed() -> None:
-    settings = load_settings({"TWILIO_AUTH_TOKEN": "tok-1,tok-2", "RINGBACK_SECRET_KEY": "k" * 32})
+    settings = load_settings(
+        {
+            "TWILIO_AUTH_TOKEN": "tok-1,tok-2",
+            "TWILIO_SHARED_KEYS": "one:HMAC_SHA256:shared-1",
+            "RINGBACK_SECRET_KEY": "k" * 32,
+        }
+    )
     assert "tok-" not in repr(settings)
+    assert "twilio_shared_keys" not in repr(settings)
+    assert "shared-1" not in repr(settings.twilio_shared_keys)
     assert "kkk" not in repr(settings)
 
 

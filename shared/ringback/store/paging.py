@@ -1,0 +1,51 @@
+"""Keyset paging, newest first: stable under writes, as fast on the last page as on the first."""
+
+import base64
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from pymongo import DESCENDING
+from pymongo.collection import Collection
+
+from ringback.errors import Invalid
+from ringback.store.mongo import Document
+
+
+class Page(NamedTuple):
+    """`next` is the cursor of what follows, None after the last page."""
+
+    items: list[Document]
+    next: str | None
+
+
+def keyset_page(
+    collection: Collection[Document], query: Mapping[str, Any], order: str, cursor: str | None, limit: int
+) -> Page:
+    """What matches, by the time in the field `order` and by `_id`, both descending. Wants an index that ends so.
+
+    Raises Invalid when the cursor is none of ours.
+    """
+    if cursor:
+        at, after = _decode(cursor)
+        query = {"$and": [query, {"$or": [{order: {"$lt": at}}, {order: at, "_id": {"$lt": after}}]}]}
+    found = list(collection.find(query).sort([(order, DESCENDING), ("_id", DESCENDING)]).limit(limit + 1))
+    if len(found) <= limit:
+        return Page(found, None)
+    last = found[limit - 1]
+    return Page(found[:limit], _encode(last[order], last["_id"]))
+
+
+def _encode(at: datetime, document_id: str) -> str:
+    text = json.dumps([round(at.timestamp() * 1000), document_id])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str) -> tuple[datetime, str]:
+    try:
+        milliseconds, document_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        str(document_id).encode()  # a lone surrogate is no text that MongoDB could compare with
+        return datetime.fromtimestamp(milliseconds / 1000, UTC), str(document_id)
+    except (ValueError, TypeError, OverflowError, OSError) as error:
+        raise Invalid("The cursor is not one of ours.", errors={"cursor": ["Not valid."]}) from error

@@ -1,0 +1,25 @@
+"""What a query string may say: schemas that routes share, and errors that name the field."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
+
+from ringback.errors import Invalid
+
+
+class PageQuery(Schema):
+    class Meta:
+        unknown = RAISE
+
+    cursor = fields.String(load_default=None, validate=validate.Length(max=500))
+    limit = fields.Integer(load_default=50, validate=validate.Range(min=1, max=200))
+
+
+def load(schema: Schema, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Raises Invalid naming each field."""
+    try:
+        loaded: dict[str, Any] = schema.load(values)
+    except ValidationError as error:
+        raise Invalid("Some fields are not valid.", errors=error.messages_dict) from error
+    return loaded
