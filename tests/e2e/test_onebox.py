@@ -224,11 +224,11 @@ def test_kill_9_of_everything_in_the_middle_of_a_simulation_loses_nothing_that_w
         token = box.token()
         with MongoClient[dict[str, Any]](box.mongo_url) as client:
             stored = client["ringback_call_ingest"]["raw_requests"]
-            ids = {raw_request_id(line["path"], list(line["params"].items())) for line in answered}
+            ids = {raw_request_id(line["path"], line["params"]) for line in answered}
             assert stored.count_documents({"_id": {"$in": list(ids)}}) == len(ids)
             eventually(lambda: not _in_motion(client), seconds=60)
         calls = Counter(box.timeline_calls(token))
-        assert {line["call_sid"] for line in answered} <= set(calls)
+        assert {line["call_sid"] for line in answered if line["call_sid"]} <= set(calls)
         assert set(calls.values()) == {1}
     finally:
         box.close()

@@ -43,7 +43,9 @@ def store_webhooks(mongo_url: str, number: int) -> None:
     for index, (kind, more) in enumerate(webhooks):
         accepted = Accepted(kind, f"/twilio/voice/{kind}", list({**base, **more}.items()))
         at = NOON + timedelta(seconds=index)
-        database[RAW_REQUESTS].insert_one(raw_request(accepted, at, business, "ring" if accepted.kind == "voice" else "take_message"))
+        database[RAW_REQUESTS].insert_one(
+            raw_request(accepted, at, business, "ring" if accepted.kind == "voice" else "take_message")
+        )
     database.close()
 
 

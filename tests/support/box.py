@@ -72,7 +72,8 @@ class Box:
         )
 
     def secret(self, name: str) -> str:
-        return (self._folder / "var" / "secrets" / name).read_text()
+        given = self.environ.get(name.upper())
+        return given or (self._folder / "var" / "secrets" / name).read_text()
 
     @property
     def mongo_url(self) -> str:

@@ -81,6 +81,11 @@ class Box:
         write_running(self.settings)
         self.heal()
 
+    @property
+    def complete(self) -> bool:
+        """False while webhooks are only kept, because MongoDB was never there yet."""
+        return self._worker is not None
+
     def heal(self) -> None:
         """Start MongoDB again if it ended, and the worker as soon as MongoDB is there.
 

@@ -24,6 +24,8 @@ def up() -> None:
     try:
         box.start()
         click.echo(welcome(settings))
+        if not box.complete:
+            click.echo("MongoDB is away: calls are answered and kept; everything else waits for it.")
         while not ending.asked_within(HEAL_SECONDS):
             box.heal()
     finally:

@@ -33,6 +33,8 @@ ASK_AFTER = (
     timedelta(hours=4, minutes=10),
 )
 
+# The kind of what was not posted by Twilio, but asked for.
+REST = "rest"
 RECORDING_SID = re.compile(r"RE[0-9a-f]{32}")
 FINAL_STATUSES = frozenset({"completed", "busy", "no-answer", "canceled", "failed"})
 # DialCallStatus → why the call is missed; `completed` and `answered` mean that a person took it, one that is not
@@ -47,6 +49,8 @@ DIAL_OUTCOMES: Mapping[str, str | None] = {
 }
 # What the caller was answered (see twiml.py), as far as the outcome depends on it.
 RING, TAKE_MESSAGE, TURN_AWAY = "ring", "take_message", "turn_away"
+# What the leg to a telephone that is rung says of itself: that we called, and whom.
+OF_THE_LEG = frozenset({"Direction", "To", "Called"})
 COMPLETED, MISSED, REJECTED = "completed", "missed", "rejected"
 
 
@@ -101,11 +105,12 @@ def conclude(
 
     Nothing is told before the first webhook of the call is there or was waited for: it knows the caller best.
     """
-    known = _Known(call_sid, sorted(webhooks, key=in_order), identify, told_as)
+    received = [_of_the_call(call_sid, webhook) for webhook in sorted(webhooks, key=in_order)]
+    known = _Known(call_sid, received, identify, told_as)
     conclusion = Conclusion(known.started_at, known.identity, known.called, known.caller_name, known.outbound)
     if known.outbound:
         return conclusion
-    settled_at = known.first.known_at + SETTLE
+    settled_at = known.heard_of_at + SETTLE
     if known.voice is None and now < settled_at:
         return replace(conclusion, due_at=settled_at)
     outcome, due_at = _outcome(known, now)
@@ -148,14 +153,22 @@ def _dial_status(params: Mapping[str, str]) -> str:
     return status if status in DIAL_OUTCOMES else "failed"
 
 
+def _of_the_call(call_sid: str, webhook: Webhook) -> Webhook:
+    """A webhook of a leg that was rung for this call knows the caller, but the call itself was neither ours nor to
+    that telephone."""
+    if webhook.params.get("ParentCallSid") != call_sid:
+        return webhook
+    return replace(webhook, params={name: webhook.params[name] for name in webhook.params.keys() - OF_THE_LEG})
+
+
 def _outcome(known: "_Known", now: datetime) -> tuple[Outcome | None, datetime | None]:
     """The call's one outcome, or when it will be due: dial result, then not rung, then ended, then time."""
     if known.dial is not None:
         return _of_dial(known.dial), None
     if known.voice is not None and known.voice.answer != RING:
         return _not_rung(known.voice), None
-    if known.final is not None:
-        return _once_due(known.final.known_at + SETTLE, _ended(known.final), now)
+    if known.finals:
+        return _once_due(known.over_at + SETTLE, _ended(known.finals[0]), now)
     due_at = known.started_at + LONGEST_CALL
     return _once_due(due_at, Outcome(MISSED, due_at, "Nothing more was heard of the call.", "timeout"), now)
 
@@ -196,14 +209,15 @@ def _ended(final: Webhook) -> Outcome:
 
 def _ended_at(known: "_Known", outcome: Outcome | None) -> datetime | None:
     """When the call's end became known, for what is waited for beyond it."""
-    if known.final is not None:
-        return known.final.known_at
+    if known.finals:
+        return known.over_at
     return None if outcome is None else outcome.at + LONGEST_MESSAGE
 
 
 def _told_at(webhook: Webhook, moment: str) -> datetime:
-    """The time that Twilio's API gave, or else when the webhook came."""
-    return _moment(webhook.params.get(moment)) or webhook.received_at
+    """The time that Twilio's API gave, or else when the webhook came: webhooks write times otherwise."""
+    told = _moment(webhook.params.get(moment)) if webhook.kind == REST else None
+    return told or webhook.received_at
 
 
 def _facts(known: "_Known", outcome: Outcome | None, said: Transcribed) -> tuple[Fact, ...]:
@@ -220,7 +234,6 @@ class _Known:
     def __init__(self, call_sid: str, webhooks: list[Webhook], identify: Identify, told_as: Identity | None) -> None:
         self._call_sid = call_sid
         self._webhooks = webhooks
-        self.first = webhooks[0]
         self.voice = next(iter(self.of("voice")), None)
         self.identity = told_as or identify(self._first("From", "Caller"))
         self.called = self._first("To", "Called")
@@ -233,8 +246,12 @@ class _Known:
     def started_at(self) -> datetime:
         if self.voice is not None:
             return self.voice.received_at
-        told = (_moment(webhook.params.get("StartTime")) for webhook in self.of("rest"))
-        return min((moment for moment in told if moment), default=self.first.received_at)
+        told = (_moment(webhook.params.get("StartTime")) for webhook in self.of(REST))
+        return min((moment for moment in told if moment), default=self._webhooks[0].received_at)
+
+    @property
+    def heard_of_at(self) -> datetime:
+        return min(webhook.known_at for webhook in self._webhooks)
 
     @property
     def outbound(self) -> bool:
@@ -243,15 +260,20 @@ class _Known:
     @cached_property
     def dial(self) -> Webhook | None:
         """The dial result that counts: what Twilio posted before what it was asked for."""
-        asked = [webhook for webhook in self.of("rest") if "DialCallStatus" in webhook.params]
+        asked = [webhook for webhook in self.of(REST) if "DialCallStatus" in webhook.params]
         order = list(DIAL_OUTCOMES.values())
         results = self.of("dial") or asked
         return min(results, key=lambda w: (order.index(ringing_failed_by(w.params)), in_order(w)), default=None)
 
     @cached_property
-    def final(self) -> Webhook | None:
+    def finals(self) -> list[Webhook]:
         """What told that the call is over."""
-        return next((w for w in self._webhooks if w.kind in ("status", "rest") and _is_final(w.params)), None)
+        return [w for w in self._webhooks if w.kind in ("status", REST) and _is_final(w.params)]
+
+    @property
+    def over_at(self) -> datetime:
+        """When the end became known first: one more telling of it, out of a spool, opens nothing again."""
+        return min(webhook.known_at for webhook in self.finals)
 
     @cached_property
     def recordings(self) -> tuple[Recording, ...]:
@@ -317,12 +339,12 @@ class _Known:
 def _is_final(params: Mapping[str, str]) -> bool:
     """A status callback without a status, but with the duration that only ended calls have, is an end, too."""
     status = params.get("CallStatus", "").strip()
-    return status in FINAL_STATUSES or (not status and "CallDuration" in params)
+    return status in FINAL_STATUSES or (not status and bool(params.get("CallDuration")))
 
 
 def _recording_sid(params: Mapping[str, str]) -> str:
     """The SID of a recording that exists, out of its URL where it is not told by itself."""
-    if params.get("RecordingStatus", "completed") != "completed":
+    if (params.get("RecordingStatus") or "completed") != "completed":
         return ""
     found = RECORDING_SID.search(params.get("RecordingUrl", ""))
     return params.get("RecordingSid", "").strip() or (found.group() if found else "")

@@ -37,6 +37,6 @@ class Fact:
     cause: tuple[str, ...] = ()
 
 
-def in_order(webhook: Webhook) -> tuple[datetime, str, list[tuple[str, str]]]:
+def in_order(webhook: Webhook) -> tuple[datetime, str, list[tuple[str, str]], datetime, str]:
     """A sort key that leaves nothing to the order in which webhooks are given."""
-    return webhook.received_at, webhook.kind, sorted(webhook.params.items())
+    return webhook.received_at, webhook.kind, sorted(webhook.params.items()), webhook.known_at, webhook.answer

@@ -38,24 +38,25 @@ class Folding:
             self._fold(work, subject, received, now)
         for call in calls:
             if call["_id"] not in by_subject:
-                work.save(store.CALLS, {**call, "due_at": None, "ask_at": None})
+                _put_aside(work, call)
         store.mark_folded(work, requests)
 
     def _fold(self, work: UnitOfWork, subject: str, requests: list[Document], now: datetime) -> None:
         business = self._business(requests)
         if business is None:
             return
-        if _is_message(requests[0]):
+        if any(map(_is_message, requests)):
             _fold_message(work, subject, requests, business)
             return
         _fold_call(work, subject, requests, business, now)
 
     def _business(self, requests: Iterable[Document]) -> Business | None:
-        """Whose it is; None when nobody's number was called."""
-        keys = sorted({request["business"] for request in requests if request["business"]})
-        if not keys:
+        """Whose it is; None when nobody's number was called. A telephone that is rung may be another business's."""
+        named = [request for request in requests if request["business"]]
+        if not named:
             return None
-        business = self.businesses.get(keys[0])
+        _, key = min((request["kind"] == "screen", request["business"]) for request in named)
+        business = self.businesses.get(key)
         if business is None:
             raise Permanent("The call's business is not configured here.", code="unknown_business")
         return business
@@ -66,9 +67,16 @@ def _fold_call(work: UnitOfWork, sid: str, requests: list[Document], business: B
     told_as = (call["caller_kind"], call["caller"]) if call and call["told"] else None
     conclusion = conclude(sid, map(webhook_of, requests), _identify_in(business), now, told_as)
     if conclusion.outbound:
+        if call:
+            _put_aside(work, call)
         return
     told = _tell(work, business, sid, conclusion.facts, call)
     work.save(store.CALLS, _call(call, sid, business, conclusion, told, now))
+
+
+def _put_aside(work: UnitOfWork, call: Document) -> None:
+    """Look for a call no more that time tells nothing of."""
+    work.save(store.CALLS, {**call, "due_at": None, "ask_at": None})
 
 
 def _fold_message(work: UnitOfWork, sid: str, requests: list[Document], business: Business) -> None:

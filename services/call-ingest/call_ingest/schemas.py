@@ -1,6 +1,7 @@
 """call-ingest's own HTTP bodies and queries: the call log."""
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
 from marshmallow import RAISE, Schema, fields, validate
@@ -34,7 +35,8 @@ class TranscriptSchema(Schema):
 class CallSchema(Schema):
     """A call as the call log gives it. `from` is E.164 where `from_kind` identifies somebody, else as it came."""
 
-    call_sid = fields.String(attribute="_id")
+    id = fields.String(attribute="_id")
+    call_sid = fields.Function(itemgetter("_id"))
     business = fields.String()
     caller = fields.String(data_key="from")
     caller_kind = fields.String(data_key="from_kind")

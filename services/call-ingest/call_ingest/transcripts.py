@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from call_ingest.facts import Webhook
+from call_ingest.facts import Webhook, in_order
 
 # How long the sentences before a transcription's end may still be on their way.
 SETTLE = timedelta(seconds=10)
@@ -59,46 +59,49 @@ class _Sentence:
 
 
 def transcribed(webhooks: Sequence[Webhook], ended_at: datetime | None, now: datetime) -> Transcribed:
-    """`webhooks` are a call's of the kind `transcription`; `ended_at` is when the call's end became known."""
-    live = [webhook for webhook in webhooks if "TranscriptionEvent" in webhook.params]
-    legacy = [webhook for webhook in webhooks if "TranscriptionEvent" not in webhook.params]
+    """`webhooks` are a call's of the kind `transcription`, in any order; `ended_at` is when its end became known."""
+    received = sorted(webhooks, key=in_order)
+    live = [webhook for webhook in received if "TranscriptionEvent" in webhook.params]
+    legacy = [webhook for webhook in received if "TranscriptionEvent" not in webhook.params]
     told, missing = _voicemails(legacy)
     spoken, due_at = _conversations(live, ended_at, now)
     return Transcribed((*told, *spoken), due_at, missing)
 
 
 def _voicemails(webhooks: Sequence[Webhook]) -> tuple[list[Transcript], tuple[str, ...]]:
-    found: dict[str, Transcript] = {}
-    missing: dict[str, None] = {}
-    for webhook in webhooks:
-        sid = webhook.params.get("TranscriptionSid", "")
-        if webhook.params.get("TranscriptionStatus", "completed") != "completed":
-            continue
-        if webhook.params.get("TranscriptionText"):
-            found.setdefault(sid, _voicemail(sid, webhook))
-        elif sid:
-            missing[sid] = None
-    return list(found.values()), tuple(sid for sid in missing if sid not in found)
+    done = [w for w in webhooks if (w.params.get("TranscriptionStatus") or "completed") == "completed"]
+    by_sid = _by_sid(done)
+    found = {sid: _voicemail(sid, callbacks) for sid, callbacks in by_sid.items()}
+    return [told for told in found.values() if told], tuple(sid for sid, told in found.items() if sid and not told)
 
 
-def _voicemail(sid: str, webhook: Webhook) -> Transcript:
+def _voicemail(sid: str, callbacks: Sequence[Webhook]) -> Transcript | None:
+    """The text may come later than its recording's name, and without it: when Twilio had to be asked for it."""
+    spoken = next((webhook for webhook in callbacks if webhook.params.get("TranscriptionText")), None)
+    if spoken is None:
+        return None
+    recordings = (webhook.params.get("RecordingSid") for webhook in (spoken, *callbacks))
     return Transcript(
         source=VOICEMAIL,
         sid=sid,
-        text=webhook.params["TranscriptionText"],
-        at=webhook.received_at,
-        recording_sid=webhook.params.get("RecordingSid") or None,
+        text=spoken.params["TranscriptionText"],
+        at=spoken.received_at,
+        recording_sid=next((recording for recording in recordings if recording), None),
     )
+
+
+def _by_sid(webhooks: Iterable[Webhook]) -> Mapping[str, list[Webhook]]:
+    grouped: defaultdict[str, list[Webhook]] = defaultdict(list)
+    for webhook in webhooks:
+        grouped[webhook.params.get("TranscriptionSid", "")].append(webhook)
+    return grouped
 
 
 def _conversations(
     webhooks: Iterable[Webhook], ended_at: datetime | None, now: datetime
 ) -> tuple[list[Transcript], datetime | None]:
-    by_sid: defaultdict[str, list[Webhook]] = defaultdict(list)
-    for webhook in webhooks:
-        by_sid[webhook.params.get("TranscriptionSid", "")].append(webhook)
     whole, due = [], []
-    for sid, callbacks in by_sid.items():
+    for sid, callbacks in _by_sid(webhooks).items():
         ready_at = _ready_at(callbacks, ended_at)
         if ready_at is not None and now >= ready_at:
             whole += _conversation(sid, callbacks)

@@ -26,7 +26,7 @@ from tenacity import (
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
-from ringback.errors import Invalid, NotFound, RingbackError, Transient
+from ringback.errors import Invalid, NotFound, UpstreamRefused, UpstreamUnavailable
 
 API_URL = "https://api.twilio.com"
 VERSION = "2010-04-01"
@@ -51,7 +51,7 @@ Pause = Callable[[float], None]
 Result = TypeVar("Result")
 
 
-class TwilioUnavailable(Transient):
+class TwilioUnavailable(UpstreamUnavailable):
     """No answer, or none that can be used, however often it was tried; `retry_after` seconds if Twilio said so."""
 
     code = "twilio_unavailable"
@@ -61,7 +61,7 @@ class TwilioUnavailable(Transient):
         self.retry_after = retry_after
 
 
-class TwilioRefused(RingbackError):
+class TwilioRefused(UpstreamRefused):
     """Twilio takes none of our tokens, or not this request: a person has to look."""
 
     code = "twilio_refused"

@@ -161,6 +161,7 @@ def test_a_batch_has_an_end() -> None:
     large = [b"x" * 3_000_000, b"y" * 5_000_000, b"z", b"v" * 8_000_000, b"w" * 8_000_001]
     assert list(batches(large)) == [large[:2], large[2:3], large[3:4], large[4:]]
     assert [len(batch) for batch in batches([b"x" * 3_000_000] * 5)] == [2, 2, 1]
+    assert list(batches(large[4:])) == [large[4:]]
     assert list(batches([])) == []
 
 

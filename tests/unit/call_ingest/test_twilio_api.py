@@ -1,6 +1,7 @@
 """What Twilio's REST API says is read without trust, and nothing is sent for what cannot be."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 from typing import Any
@@ -87,6 +88,19 @@ def test_a_date_comes_back_in_utc(naive: datetime, hours: int) -> None:
 )
 def test_dates(value: object, expected: datetime | None) -> None:
     assert moment(value) == expected
+
+
+@pytest.fixture
+def far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "America/New_York")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+def test_a_date_without_a_zone_is_not_in_the_machines(far_from_utc: None) -> None:
+    assert moment("Mon, 02 Mar 2026 15:00:00 -0000") == T0
 
 
 @pytest.mark.parametrize(

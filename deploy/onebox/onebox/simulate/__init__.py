@@ -1,4 +1,5 @@
-"""Plays Twilio: realistic calls as signed webhooks, against any address.
+"""Plays Twilio: realistic calls and texts as signed webhooks, against any address.
 
-`scenarios` plans the calls (pure), `sender` posts one webhook, `run` plays a plan, `command` is the command.
+`plan` plans them (pure), out of `scenarios`, `conversations` and `oddities`; `sender` posts one webhook, `run` plays
+a plan, `command` is the command.
 """

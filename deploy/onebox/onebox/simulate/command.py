@@ -1,9 +1,9 @@
-"""`ringback simulate`: realistic calls as signed webhooks against any address."""
+"""`ringback simulate`: realistic calls and texts as signed webhooks against any address."""
 
 import os
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import click
 
 from onebox.simulate.ledger import Ledger
-from onebox.simulate.model import Call
+from onebox.simulate.model import Planned
+from onebox.simulate.plan import Plan, start_for_end
 from onebox.simulate.run import run
-from onebox.simulate.scenarios import each_call, start_for_end
 from onebox.simulate.sender import Sender
 from onebox.simulate.summary import Summary, as_json, as_lines
 from ringback.clock import system_clock
@@ -55,6 +55,7 @@ def _web_address(ctx: click.Context, param: click.Parameter, value: str | None) 
 @click.option("--concurrency", default=8, show_default=True, type=click.IntRange(1, 256))
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Calls a second.  [default: no limit]")
 @click.option("--recent", is_flag=True, help="Date the calls up to now, not on the seed's fixed day.")
+@click.option("--oddities/--no-oddities", default=True, show_default=True, help="What is rare at Twilio, too.")
 @click.option("--ledger", type=click.Path(dir_okay=False, path_type=Path), help="File: what was accepted.")
 @click.option("--json", "json_wanted", is_flag=True, help="Print the summary as one JSON object.")
 def simulate(
@@ -69,17 +70,18 @@ def simulate(
     concurrency: int,
     rate: float | None,
     recent: bool,
+    oddities: bool,
     ledger: Path | None,
     json_wanted: bool,
 ) -> None:
-    """Play Twilio: send the signed webhooks of realistic calls.
+    """Play Twilio: send the signed webhooks of realistic calls, and of some texts beside them.
 
     Exits with 0 when every webhook was accepted and every caller got valid TwiML, else with 1.
     """
     target = _target(base_url, public_url, account_sid, auth_token, numbers)
     seed = secrets.randbelow(2**32) if seed is None else seed
     start = start_for_end(calls, system_clock()) if recent else None
-    plan = each_call(calls, seed, target.numbers, target.account_sid, start)
+    plan = Plan(calls, seed, target.numbers, target.account_sid, start, oddities)
     with ExitStack() as stack:
         book = stack.enter_context(Ledger(ledger)) if ledger else None
         sender = stack.enter_context(Sender(target.base_url, target.token, target.public_url, book))
@@ -114,7 +116,7 @@ def _settings(complete: bool) -> Settings:
 
 
 def _run_with_progress(
-    plan: Iterator[Call], calls: int, sender: Sender, concurrency: int, rate: float | None
+    plan: Iterable[Planned], calls: int, sender: Sender, concurrency: int, rate: float | None
 ) -> Summary:
     """The bar goes to stderr: stdout is the summary's."""
     with click.progressbar(length=calls, label="Calls", file=sys.stderr) as bar:

@@ -11,7 +11,11 @@ from onebox.simulate.model import Webhook
 
 
 class Ledger:
-    """Appends one JSON line for each webhook answered 2xx; a line is on disk when `record` returns."""
+    """Appends one JSON line for each webhook answered 2xx; a line is on disk when `record` returns.
+
+    `params` are [name, value] pairs, as they were sent: names may repeat. Texts have no `call_sid`, calls no
+    `message_sid`: it is empty.
+    """
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("a", encoding="utf-8")
@@ -20,8 +24,9 @@ class Ledger:
     def record(self, webhook: Webhook, status: int) -> None:
         entry = {
             "call_sid": webhook.call_sid,
+            "message_sid": webhook.message_sid,
             "path": webhook.path,
-            "params": dict(webhook.params),
+            "params": webhook.params,
             "status": status,
         }
         with self._lock:

@@ -1,63 +1,66 @@
-"""Plays a plan: calls side by side, the steps of one call in their order."""
+"""Plays a plan: calls and conversations side by side, the steps of each in their order."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from functools import partial
 from time import perf_counter, sleep
 
-from onebox.simulate.model import Call, Webhook
+from onebox.simulate.model import Call, Planned, Webhook
 from onebox.simulate.sender import Answer, Sender
 from onebox.simulate.summary import Summary, Tally
 
 CALLS_WAITING_PER_THREAD = 2
 
-Played = tuple[Call, list[Answer]]
+Played = tuple[Planned, list[Answer]]
 
 
 def run(
-    calls: Iterable[Call],
+    plan: Iterable[Planned],
     sender: Sender,
     *,
     concurrency: int = 8,
     rate: float | None = None,
     on_call: Callable[[], None] = lambda: None,
 ) -> Summary:
-    """Sends every webhook of `calls`, beginning at most `rate` calls a second; `on_call` follows each.
+    """Sends every webhook of `plan`, beginning at most `rate` calls a second; `on_call` follows each call.
 
-    `calls` is read as it is needed, so it may be longer than memory.
+    `plan` is read as it is needed, so it may be longer than memory.
     """
     tally = Tally()
     started = perf_counter()
     with ThreadPoolExecutor(concurrency) as pool, ThreadPoolExecutor(concurrency) as twins:
         play = partial(_play, sender=sender, twins=twins)
-        for call, answers in _played(_paced(calls, rate), pool, play, concurrency):
-            tally.add(call, answers)
-            on_call()
+        for planned, answers in _played(_paced(plan, rate), pool, play, concurrency):
+            tally.add(planned, answers)
+            if isinstance(planned, Call):
+                on_call()
     return tally.summary(perf_counter() - started)
 
 
 def _played(
-    calls: Iterable[Call], pool: Executor, play: Callable[[Call], Played], concurrency: int
+    plan: Iterable[Planned], pool: Executor, play: Callable[[Planned], Played], concurrency: int
 ) -> Iterator[Played]:
     pending: set[Future[Played]] = set()
-    for call in calls:
-        pending.add(pool.submit(play, call))
+    for planned in plan:
+        pending.add(pool.submit(play, planned))
         full = len(pending) >= concurrency * CALLS_WAITING_PER_THREAD
         done, pending = wait(pending, timeout=None if full else 0, return_when=FIRST_COMPLETED)
         yield from (future.result() for future in done)
     yield from (future.result() for future in pending)
 
 
-def _paced(calls: Iterable[Call], rate: float | None) -> Iterator[Call]:
-    started = perf_counter()
-    for index, call in enumerate(calls):
-        if rate:
-            sleep(max(0.0, started + index / rate - perf_counter()))
-        yield call
+def _paced(plan: Iterable[Planned], rate: float | None) -> Iterator[Planned]:
+    """Texts come with the calls, however many a second these are."""
+    started, calls = perf_counter(), 0
+    for planned in plan:
+        if rate and isinstance(planned, Call):
+            sleep(max(0.0, started + calls / rate - perf_counter()))
+            calls += 1
+        yield planned
 
 
-def _play(call: Call, sender: Sender, twins: Executor) -> Played:
-    return call, [answer for step in call.steps for answer in _post(step, sender, twins)]
+def _play(planned: Planned, sender: Sender, twins: Executor) -> Played:
+    return planned, [answer for step in planned.steps for answer in _post(step, sender, twins)]
 
 
 def _post(step: Webhook, sender: Sender, twins: Executor) -> list[Answer]:

@@ -6,21 +6,24 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
-from onebox.simulate.callers import IDENTIFIABLE, WITHHELD
+from onebox.simulate.callers import WITHHELD
 from onebox.simulate.faults import OUT_OF_ORDER
-from onebox.simulate.model import Call
+from onebox.simulate.model import Call, Conversation, Params, Planned
 from onebox.simulate.sender import Answer
 
 
 @dataclass(frozen=True)
 class Summary:
-    """`duplicates` counts webhooks beyond the first of their kind, `out_of_order` and `withheld` count calls.
+    """`calls`, `scenarios`, `out_of_order` and `withheld` count calls, `distinct_callers` the numbers that called.
 
-    `answers` counts by HTTP status or, where none came, by the name of the error.
+    `messages` counts texts, in and out, by their SIDs; `duplicates` webhooks that repeat another one; `oddities` what
+    was unusual, by its name; `answers` webhooks by HTTP status or, where none came, by the name of the error.
     """
 
     calls: int
     scenarios: Mapping[str, int]
+    messages: int
+    oddities: Mapping[str, int]
     webhooks: int
     duplicates: int
     out_of_order: int
@@ -44,13 +47,19 @@ class Tally:
 
     def __init__(self) -> None:
         self._scenarios: Counter[str] = Counter()
+        self._oddities: Counter[str] = Counter()
         self._answers: Counter[str] = Counter()
         self._counts: Counter[str] = Counter()
         self._callers: set[str] = set()
         self._seconds = array("d")
 
-    def add(self, call: Call, answers: Iterable[Answer]) -> None:
-        self._add_call(call)
+    def add(self, planned: Planned, answers: Iterable[Answer]) -> None:
+        self._counts["duplicates"] += sum(step.copies for step in planned.steps) - len(_different(planned))
+        self._oddities.update(planned.oddities)
+        if isinstance(planned, Call):
+            self._add_call(planned)
+        else:
+            self._add_conversation(planned)
         for answer in answers:
             self._add_answer(answer)
 
@@ -59,6 +68,8 @@ class Tally:
         return Summary(
             calls=self._scenarios.total(),
             scenarios=dict(self._scenarios.most_common()),
+            messages=self._counts["messages"],
+            oddities=dict(sorted(self._oddities.items())),
             webhooks=len(seconds),
             duplicates=self._counts["duplicates"],
             out_of_order=self._counts["out_of_order"],
@@ -75,18 +86,23 @@ class Tally:
 
     def _add_call(self, call: Call) -> None:
         self._scenarios[call.kind] += 1
-        sent, needed = sum(step.copies for step in call.steps), len({step.path for step in call.steps})
-        self._counts["duplicates"] += sent - needed
         self._counts["out_of_order"] += not OUT_OF_ORDER.isdisjoint(call.faults)
         self._counts["withheld"] += call.caller_kind == WITHHELD
-        if call.caller_kind in IDENTIFIABLE:
-            self._callers.add(call.caller)
+        if call.identity:
+            self._callers.add(call.identity)
+
+    def _add_conversation(self, conversation: Conversation) -> None:
+        self._counts["messages"] += len({step.message_sid for step in conversation.steps})
 
     def _add_answer(self, answer: Answer) -> None:
         self._answers[answer.outcome] += 1
         self._counts["refused"] += not answer.accepted
         self._counts["invalid_twiml"] += not answer.valid_twiml
         self._seconds.append(answer.seconds)
+
+
+def _different(planned: Planned) -> set[tuple[str, Params]]:
+    return {(step.path, step.params) for step in planned.steps}
 
 
 def as_json(summary: Summary, seed: int) -> str:
@@ -99,6 +115,8 @@ def as_lines(summary: Summary, seed: int) -> Iterator[str]:
         f"{summary.distinct_callers:,} distinct callers, {summary.withheld:,} calls withheld, "
         f"{summary.out_of_order:,} out of order"
     )
+    odd = summary.oddities
+    yield f"{summary.messages:,} texts, {sum(odd.values()):,} oddities of {len(odd):,} kinds"
     yield f"{summary.webhooks:,} webhooks, {summary.duplicates:,} of them duplicates"
     yield f"answers: {_counted(summary.answers)}"
     yield (

@@ -3,10 +3,11 @@
 # The standard parser will do: MAX_BYTES and expat's limit on entity expansion bound a hostile answer.
 from xml.etree import ElementTree as ET
 
-from onebox.simulate.model import DIAL, VOICE
+from onebox.simulate.model import DIAL, SMS, VOICE
 
-# The caller waits on the line for these. After a message that ended with `hangup`, or a status, nobody does.
-DUE_AT = frozenset({VOICE, DIAL})
+# The caller waits on the line for the first two, and what answers a text is sent to who wrote it. After a message
+# that ended with `hangup`, or a status, nobody waits.
+DUE_AT = frozenset({VOICE, DIAL, SMS})
 MAX_BYTES = 64 * 1024  # Twilio's error 11750
 
 

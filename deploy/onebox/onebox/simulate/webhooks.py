@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
 
-from onebox.simulate.callers import IDENTIFIABLE, SIP, Caller, Place, place_of
+from onebox.simulate.callers import IDENTIFIABLE, SIP, Caller
 from onebox.simulate.identifiers import digest, sid
-from onebox.simulate.model import DIAL, RECORDING, STATUS, VOICE, Params, Webhook
+from onebox.simulate.model import DIAL, STATUS, VOICE, Params, Webhook
+from onebox.simulate.places import Place, place_of
 
-RECORDINGS = "https://api.twilio.com/2010-04-01/Accounts/{account}/Recordings/{recording}"
+API_VERSION = "2010-04-01"
+ACCOUNTS = f"https://api.twilio.com/{API_VERSION}/Accounts"
 SIP_RESPONSES = {"completed": "200", "busy": "486", "no-answer": "487", "canceled": "487", "failed": "404"}
 
 
@@ -25,36 +27,21 @@ class Leg:
 
 def voice(leg: Leg) -> Webhook:
     """The first request: a call comes in and Twilio asks what to do."""
-    return Webhook(VOICE, _base(leg, "ringing") + _voice_extras(leg))
+    to = "" if leg.caller.calls_an_app else leg.number
+    return Webhook(VOICE, base(leg, "ringing", to) + _voice_extras(leg))
 
 
-def dial(leg: Leg, call_status: str, result: str, talk_seconds: int) -> Webhook:
+def dial(leg: Leg, call_status: str, result: str, talk_seconds: int, *, bridged: bool) -> Webhook:
     """The `action` of `<Dial>`: how ringing the staff ended."""
-    bridged = result == "completed"
-    duration = (("DialCallDuration", str(talk_seconds)),) if bridged else ()
+    duration = (("DialCallDuration", str(talk_seconds)),) if result == "completed" else ()
     return Webhook(
         DIAL,
         (
-            *_base(leg, call_status),
+            *base(leg, call_status),
             ("DialCallStatus", result),
             ("DialCallSid", sid("CA", leg.call_sid, "child")),
             *duration,
             ("DialBridged", "true" if bridged else "false"),
-        ),
-    )
-
-
-def recording(leg: Leg, seconds: int) -> Webhook:
-    """The `action` of `<Record>`: the caller left a message and hung up."""
-    recording_sid = sid("RE", leg.call_sid)
-    return Webhook(
-        RECORDING,
-        (
-            *_base(leg, "completed"),
-            ("RecordingUrl", RECORDINGS.format(account=leg.account_sid, recording=recording_sid)),
-            ("RecordingSid", recording_sid),
-            ("RecordingDuration", str(seconds)),
-            ("Digits", "hangup"),
         ),
     )
 
@@ -65,7 +52,7 @@ def status(leg: Leg, call_status: str, seconds: int, ended: datetime) -> Webhook
     return Webhook(
         STATUS,
         (
-            *_base(leg, call_status),
+            *base(leg, call_status),
             ("CallDuration", str(seconds)),
             *minutes,
             ("SipResponseCode", SIP_RESPONSES[call_status]),
@@ -76,18 +63,20 @@ def status(leg: Leg, call_status: str, seconds: int, ended: datetime) -> Webhook
     )
 
 
-def _base(leg: Leg, call_status: str) -> Params:
+def base(leg: Leg, call_status: str, to: str | None = None) -> Params:
+    """What all requests about a call have; To is the number called unless it is given."""
     address = leg.caller.address
     who = () if address is None else (("From", address), ("Caller", address))
+    called = leg.number if to is None else to
     return (
         ("CallSid", leg.call_sid),
         ("AccountSid", leg.account_sid),
-        ("ApiVersion", "2010-04-01"),
+        ("ApiVersion", API_VERSION),
         ("Direction", "inbound"),
         ("CallStatus", call_status),
         *who,
-        ("To", leg.number),
-        ("Called", leg.number),
+        ("To", called),
+        ("Called", called),
         *_geo(leg),
     )
 
@@ -95,10 +84,11 @@ def _base(leg: Leg, call_status: str) -> Params:
 def _geo(leg: Leg) -> Params:
     if leg.caller.place is None:
         return ()
-    return _place(leg.caller.place, "From", "Caller") + _place(place_of(leg.number), "To", "Called")
+    return geo(leg.caller.place, "From", "Caller") + geo(place_of(leg.number), "To", "Called")
 
 
-def _place(place: Place, *prefixes: str) -> Params:
+def geo(place: Place, *prefixes: str) -> Params:
+    """A place as the parameters FromCity, FromState, … for each prefix."""
     values = (("City", place.city), ("State", place.state), ("Zip", place.zip), ("Country", place.country))
     return tuple((prefix + name, value) for prefix in prefixes for name, value in values)
 
@@ -109,6 +99,7 @@ def _voice_extras(leg: Leg) -> Params:
         "StirVerstat": leg.caller.stir,
         "ForwardedFrom": leg.number if leg.forwarded else None,
         "CallToken": _call_token(leg) if leg.caller.kind in IDENTIFIABLE else None,
+        "ApplicationSid": sid("AP", leg.account_sid) if leg.caller.calls_an_app else None,
         "SipDomain": "ringback.sip.twilio.com" if leg.caller.kind == SIP else None,
     }
     return tuple((name, value) for name, value in optional.items() if value is not None)
