@@ -123,14 +123,17 @@ class Journal:
         return waiting.stored or document
 
     def check(self) -> None:
-        """Raises StoreUnavailable when a webhook could be kept nowhere."""
-        if not self.spooling.is_set():
-            try:
-                self._records.ping()
-                return
-            except StoreUnavailable:
-                log.warning("journal.mongo_away")
-        self._spool.check()
+        """Raises StoreUnavailable when a webhook could be kept nowhere.
+
+        While the spool works nobody asks MongoDB: one that is frozen would be waited for.
+        """
+        try:
+            self._spool.check()
+        except StoreUnavailable as error:
+            log.warning("journal.no_spool", reason=error.message)
+            if self.spooling.is_set():
+                raise
+            self._records.ping()
 
     def _store_group(self) -> None:
         with self._queue_lock:
@@ -176,11 +179,12 @@ class Drain:
             return IDLE_SECONDS
         try:
             self._records.ping()
+            # Before the drain: a spool that cannot be read is no reason to go on with it.
+            self._journal.spooling.clear()
             count = self._spool.drain(self._records.take_over)
         except StoreUnavailable as error:
             log.warning("drain.waiting", code=error_name(error), reason=describe(error))
             return OUTAGE_SECONDS
-        self._journal.spooling.clear()
         if not count:
             return IDLE_SECONDS
         log.info("drain.done", count=count)

@@ -15,8 +15,9 @@ from ringback.clock import Clock
 from ringback.phone import to_e164
 from ringback.settings import Settings
 
-# Which parameters may hold the number of ours; a call's caller may be one, too.
-OUR_NUMBER: Mapping[str, tuple[str, ...]] = {"sms": ("To", "From"), "sms_status": ("From", "To")}
+# Which parameters may hold the number of ours that it is about. None of a telephone that is rung: that one may be
+# another business's, and our address names the business.
+OUR_NUMBER: Mapping[str, tuple[str, ...]] = {"sms": ("To", "From"), "sms_status": ("From", "To"), "screen": ()}
 ACCEPT_KEY = "1"
 
 log = structlog.get_logger(__name__)

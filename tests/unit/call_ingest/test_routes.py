@@ -363,6 +363,16 @@ def test_only_who_presses_1_is_put_through(demo: Line, params: Pairs, expected: 
     assert (demo.stored[0]["subject"], demo.stored[0]["business"]) == ("CA1", "demo")
 
 
+def test_the_telephone_that_is_rung_may_be_another_business_s() -> None:
+    settings = sample_settings()
+    business = settings.businesses["demo"]
+    other = replace(business, key="other", name="Other", numbers=("+15550000001",))
+    line = Line(replace(settings, businesses={"demo": business, "other": other}))
+    asked = line.post("/twilio/voice/screen?business=demo", [("To", "+15550000001"), ("ParentCallSid", "CA1")])
+    assert business.name in asked.text
+    assert line.stored[0]["business"] == "demo"
+
+
 @pytest.mark.parametrize(
     ("seconds", "bridged", "expected"),
     [("4", "false", True), ("", "false", True), ("4", "true", False), ("4", "", False), ("75", "false", False)],
