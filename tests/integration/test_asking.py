@@ -145,6 +145,38 @@ def test_while_twilio_is_away_nothing_is_concluded_from_that(desk: Desk, twilio:
     assert (desk.call(sid)["outcome"], desk.call(sid)["reason"]) == ("missed", "abandoned")
 
 
+def test_an_end_without_a_dial_result_is_asked_about_before_it_is_told(desk: Desk, twilio: FakeTwilio) -> None:
+    """Twilio posts the result of ringing even when the caller hung up: if it is missing, it was lost."""
+    sid = twilio.add_call(started_at=NOON, seconds=60, from_=CALLER, to=CALLED)
+    twilio.add_call(parent_sid=sid, direction="outbound-dial", started_at=NOON, seconds=45, status="completed")
+    desk.receive("voice", sid, "ring")
+    desk.receive("status", sid, CallStatus="completed", CallDuration="60")
+    desk.fold()
+    desk.ask.step()
+    desk.fold()
+    desk.fold(timedelta(seconds=10))
+    assert (desk.call(sid)["outcome"], desk.call(sid)["duration_seconds"]) == ("completed", 45)
+    assert desk.types() == ["call.completed", "call.started"]
+    asked = len(twilio.requests)
+    desk.ask.step()
+    assert len(twilio.requests) == asked
+
+
+def test_what_was_told_as_abandoned_while_twilio_was_away_is_set_right(desk: Desk, twilio: FakeTwilio) -> None:
+    sid = twilio.add_call(started_at=NOON, seconds=60, from_=CALLER, to=CALLED)
+    twilio.add_call(parent_sid=sid, direction="outbound-dial", started_at=NOON, seconds=45, status="completed")
+    desk.receive("voice", sid, "ring")
+    desk.receive("status", sid, CallStatus="completed", CallDuration="60")
+    desk.fold()
+    desk.fold(timedelta(seconds=10))
+    assert desk.call(sid)["reason"] == "abandoned"
+    report = desk.asking.reconcile(*window(desk), repair=True)
+    assert [gap.what for gap in report.gaps] == ["unfinished_call"]
+    desk.fold()
+    assert desk.call(sid)["outcome"] == "completed"
+    assert desk.asking.reconcile(*window(desk), repair=True).gaps == []
+
+
 def test_a_call_that_twilio_does_not_know_waits_for_its_time(desk: Desk) -> None:
     desk.receive("voice", call_sid(1), "ring")
     desk.fold()

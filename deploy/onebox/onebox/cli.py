@@ -63,6 +63,7 @@ Businesses
 In Twilio's console, for each of these numbers (Phone Numbers > Manage > Active numbers)
   A call comes in:      Webhook  {settings.public_url}/twilio/voice          HTTP POST
   Call status changes:           {settings.public_url}/twilio/voice/status   HTTP POST
+  A message comes in:   Webhook  {settings.public_url}/twilio/sms            HTTP POST
 
 Try it without Twilio
   ringback simulate --calls 20 --seed 7

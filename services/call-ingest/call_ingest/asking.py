@@ -63,12 +63,12 @@ class Asking:
     clock: Clock
 
     def about(self, call: Document) -> int:
-        """Ask about a call that has no end yet, or transcriptions without text; how much was new.
+        """Ask what came of a call, and for transcriptions without text; how much was new.
 
         Raises TwilioUnavailable, TwilioRefused, StoreUnavailable.
         """
         api, learned = self.make_api(), []
-        if call["outcome"] is None:
+        if call["in_doubt"]:
             learned += self._of_call(api, call["_id"])
         for sid in call["missing"]:
             learned += self._of_transcription(api, call["_id"], sid)

@@ -47,6 +47,8 @@ DIAL_OUTCOMES: Mapping[str, str | None] = {
     "failed": "failed",
     "canceled": "canceled",
 }
+# Reasons that only say that the result of ringing did not come.
+UNSURE = frozenset({"abandoned", "timeout"})
 # What the caller was answered (see twiml.py), as far as the outcome depends on it.
 RING, TAKE_MESSAGE, TURN_AWAY = "ring", "take_message", "turn_away"
 # What the leg to a telephone that is rung says of itself: that we called, and whom.
@@ -78,7 +80,8 @@ class Outcome:
 class Conclusion:
     """What is known of a call: the facts to tell, its outcome, and when time will tell more.
 
-    `missing` are transcriptions whose text Twilio has to be asked for.
+    `missing` are transcriptions whose text Twilio has to be asked for. `in_doubt`: the result of ringing did not
+    come, and Twilio was not asked yet. `over`: the call is known to have ended.
     """
 
     started_at: datetime
@@ -91,6 +94,8 @@ class Conclusion:
     recordings: tuple[Recording, ...] = ()
     transcripts: tuple[Transcript, ...] = ()
     missing: tuple[str, ...] = ()
+    in_doubt: bool = False
+    over: bool = False
     facts: tuple[Fact, ...] = ()
 
 
@@ -122,8 +127,19 @@ def conclude(
         recordings=known.recordings,
         transcripts=said.transcripts,
         missing=said.missing,
+        in_doubt=known.told_by_twilio is None and (outcome is None or outcome.reason in UNSURE),
+        over=bool(known.finals),
         facts=_facts(known, outcome, said),
     )
+
+
+def next_ask_of(conclusion: Conclusion, times_asked: int, now: datetime) -> datetime | None:
+    """When Twilio is to be asked about a call: at once when it is over or has been transcribed without a text."""
+    if not conclusion.in_doubt and not conclusion.missing:
+        return None
+    moment = next_ask(conclusion.started_at, times_asked)
+    at_once = conclusion.over or conclusion.missing
+    return min(moment, now) if moment and at_once else moment
 
 
 def next_ask(started_at: datetime, times_asked: int) -> datetime | None:
@@ -252,6 +268,11 @@ class _Known:
     @property
     def heard_of_at(self) -> datetime:
         return min(webhook.known_at for webhook in self._webhooks)
+
+    @property
+    def told_by_twilio(self) -> Webhook | None:
+        """What Twilio's API said of the call's end."""
+        return next((webhook for webhook in self.finals if webhook.kind == "rest"), None)
 
     @property
     def outbound(self) -> bool:

@@ -7,7 +7,7 @@ from datetime import datetime
 from urllib.parse import parse_qsl
 
 from call_ingest import store
-from call_ingest.domain import Conclusion, conclude, next_ask
+from call_ingest.domain import Conclusion, conclude, next_ask_of
 from call_ingest.facts import Fact, Identify, Webhook
 from call_ingest.journal import first_values
 from call_ingest.messages import conclude_message
@@ -162,8 +162,9 @@ def _call(
         "recordings": [asdict(recording) for recording in conclusion.recordings],
         "transcripts": [asdict(transcript) for transcript in conclusion.transcripts],
         "missing": list(conclusion.missing),
+        "in_doubt": conclusion.in_doubt,
         "due_at": conclusion.due_at,
-        "ask_at": _ask_at(conclusion, call["asked"], now),
+        "ask_at": next_ask_of(conclusion, call["asked"], now),
         "told": told,
     }
 
@@ -178,11 +179,3 @@ def _ending(conclusion: Conclusion) -> Document:
         "duration_seconds": outcome.seconds if outcome else None,
         "voicemail": bool(outcome and outcome.voicemail),
     }
-
-
-def _ask_at(conclusion: Conclusion, times_asked: int, now: datetime) -> datetime | None:
-    """Twilio is asked about a call without an end, and for the text of a transcription that came without."""
-    if conclusion.outcome is not None and not conclusion.missing:
-        return None
-    moment = next_ask(conclusion.started_at, times_asked)
-    return moment if moment is None or not conclusion.missing else min(moment, now)

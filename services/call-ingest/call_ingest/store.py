@@ -5,7 +5,7 @@
 answer: what Twilio was told to do, pending: True until it was folded, fold_at: not before}.
 `calls`: what was concluded: {_id: CallSid, business, started_at, caller_kind, caller, caller_name, called, numbers:
 [what it is found by], outcome, reason, why, ended_at, duration_seconds, voicemail, recordings, transcripts, due_at,
-ask_at, asked: times, missing: [transcriptions without text], told: [event ids]}.
+ask_at, asked: times, in_doubt, missing: [transcriptions without text], told: [event ids]}.
 `messages`: {_id: MessageSid, business, direction, status, error_code, at, told: [event ids]}.
 `reconciled`: one document, {until: what was last compared with Twilio}.
 """
@@ -39,6 +39,7 @@ RECONCILED = "reconciled"
 # Somebody is on the line, and has to hear an answer within 300 ms. A request may wait for the insert before its own,
 # too; after this long each gives way to the spool.
 INSERT_SECONDS = 0.12
+LONG_PAST = timedelta(hours=24)
 PUT_OFF_SECONDS = (2, 10, 60, 600)
 # Sentences of a running transcription come by the second; they are folded together.
 FOLD_LATER: Mapping[str, timedelta] = {"transcription-content": timedelta(seconds=5)}
@@ -155,9 +156,9 @@ def due_calls(database: Database, now: datetime, limit: int) -> list[str]:
 
 
 def calls_to_ask(database: Database, now: datetime, limit: int) -> list[Document]:
-    """The calls that Twilio's API is to be asked about by now."""
+    """The calls that Twilio's API is to be asked about by now; what is long past is left to reconciliation."""
     with translated_errors():
-        due = database[CALLS].find({"ask_at": {"$type": "date", "$lte": now}})
+        due = database[CALLS].find({"ask_at": {"$type": "date", "$lte": now, "$gte": now - LONG_PAST}})
         return list(due.sort("ask_at", ASCENDING).limit(limit))
 
 
@@ -192,8 +193,8 @@ def subjects_heard_of(database: Database, sids: Sequence[str]) -> set[str]:
 
 
 def ended_calls(database: Database, sids: Sequence[str]) -> set[str]:
-    """Those whose end is known otherwise than by nothing being heard any more."""
-    ended = {"_id": {"$in": list(sids)}, "outcome": {"$ne": None}, "reason": {"$ne": "timeout"}}
+    """Those whose end Twilio need not be asked about any more."""
+    ended = {"_id": {"$in": list(sids)}, "outcome": {"$ne": None}, "in_doubt": False}
     with translated_errors():
         return {call["_id"] for call in database[CALLS].find(ended, {"_id": 1})}
 

@@ -12,8 +12,8 @@ from twilio.twiml.voice_response import Dial, Gather, Start, VoiceResponse
 
 from ringback.businesses import Business
 
-# Twilio transcribes recordings of 2 to 120 seconds.
-VOICEMAIL_SECONDS = 120
+# Twilio transcribes recordings of more than 2 and less than 120 seconds (twilio.com/docs/api/errors/13617).
+VOICEMAIL_SECONDS = 119
 PRESS_SECONDS = 8
 
 
