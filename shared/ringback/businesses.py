@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from marshmallow import Schema, ValidationError, fields, post_load, validate
+from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 from phonenumbers import SUPPORTED_REGIONS
 
 from ringback.phone import E164
@@ -134,7 +134,8 @@ class BusinessSchema(Schema):
     country = fields.String(load_default="US", validate=validate.OneOf(sorted(SUPPORTED_REGIONS)))
     timezone = Zone(required=True)
     currency = fields.String(load_default="USD", validate=validate.Regexp(r"[A-Z]{3}\Z"))
-    forward_to = fields.List(PhoneNumber(), load_default=())
+    # More than ten Twilio does not ring at once (twilio.com/docs/voice/twiml/number#simultaneous-dialing).
+    forward_to = fields.List(PhoneNumber(), load_default=(), validate=validate.Length(max=10))
     ring_seconds = fields.Integer(load_default=18, validate=validate.Range(min=5, max=600))
     screen_calls = fields.Boolean(load_default=False)
     voicemail = fields.Boolean(load_default=True)
@@ -144,6 +145,11 @@ class BusinessSchema(Schema):
     hours = fields.Dict(fields.String(validate=validate.OneOf(WEEKDAYS)), fields.List(Period()), load_default=None)
     text_back = fields.Nested(TextBackSchema, load_default=lambda: TextBackSchema().load({}))
     segments = fields.Nested(SegmentRulesSchema, load_default=lambda: SegmentRulesSchema().load({}))
+
+    @validates_schema
+    def rings_somebody_else(self, data: dict[str, Any], **_: Any) -> None:
+        if set(data.get("forward_to", ())) & set(data.get("numbers", ())):
+            raise ValidationError("A business's own number would call itself without end.", "forward_to")
 
 
 class BusinessesSchema(Schema):

@@ -56,8 +56,8 @@ class Settings:
     businesses: Mapping[str, Business]
 
     def business_of(self, number: str) -> Business | None:
-        """The business that owns a dialled number (E.164)."""
-        return self._by_number.get(number)
+        """The business that owns a number that was dialled or written to (E.164, over WhatsApp with that prefix)."""
+        return self._by_number.get(number.removeprefix("whatsapp:"))
 
     @cached_property
     def _by_number(self) -> Mapping[str, Business]:
@@ -82,7 +82,7 @@ class WebAddress(fields.String):
 def _is_web_address(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        odd = parts.query or parts.fragment or parts.port == 0
+        odd = parts.query or parts.fragment or parts.port == 0 or set(text) & set("?# \t")
     except ValueError:
         return False
     return parts.scheme in ("http", "https") and bool(parts.hostname) and not odd

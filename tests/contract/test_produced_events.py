@@ -5,9 +5,10 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from call_ingest.domain import DIAL_OUTCOMES, FINAL_STATUSES, LONGEST_CALL
+from call_ingest.domain import LONGEST_CALL
 from call_ingest.handlers import Folding
 from call_ingest.journal import Accepted
+from call_ingest.outcomes import DIAL_OUTCOMES, FINAL_STATUSES
 from call_ingest.store import RAW_REQUESTS, raw_request
 from customer.domain import OUTCOME_FIELDS, OUTCOMES_BY_WEIGHT
 from customer.events import subscriptions

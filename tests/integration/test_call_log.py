@@ -57,7 +57,7 @@ class Log:
     def get(self, path: str, role: str = "staff", business: str = "demo", **headers: str) -> TestResponse:
         now = datetime.now(NOON.tzinfo)
         token = make_token(SECRET, Principal("test", business, role), now, timedelta(hours=1))
-        return self.client.get(path, headers={"Authorization": f"Bearer {token}", **headers})
+        return self.client.get(path, headers={"Authorization": f"Bearer {token}", **headers}, buffered=True)
 
     def sids(self, query: str = "") -> list[str]:
         answer = self.get(f"/calls{query}")
@@ -270,3 +270,25 @@ def test_every_page_of_the_list_is_served_by_an_index(log: Log) -> None:
         stages = str(plan["queryPlanner"]["winningPlan"])
         assert "IXSCAN" in stages
         assert "'SORT'" not in stages
+
+
+def test_what_breaks_off_at_its_beginning_is_a_problem_and_not_half_a_recording(log: Log, twilio: FakeTwilio) -> None:
+    twilio.add_recording(AUDIO, sid=RECORDING)
+    sid = log.call(1, NO_ANSWER, VOICEMAIL)
+    twilio.break_off_next(1, 10)
+    broken = log.get(f"/calls/{sid}/recording")
+    assert (broken.status_code, broken.content_type) == (502, "application/problem+json")
+
+
+def test_a_range_beyond_the_end_is_told_as_such(log: Log, twilio: FakeTwilio) -> None:
+    twilio.add_recording(AUDIO, sid=RECORDING)
+    sid = log.call(1, NO_ANSWER, VOICEMAIL)
+    assert log.get(f"/calls/{sid}/recording", Range=f"bytes={len(AUDIO)}-").status_code == 416
+
+
+def test_twilio_is_asked_for_a_recording_once_and_not_waited_for(log: Log, twilio: FakeTwilio) -> None:
+    twilio.add_recording(AUDIO, sid=RECORDING)
+    sid = log.call(1, NO_ANSWER, VOICEMAIL)
+    twilio.fail_next(1, 429, retry_after=3600)
+    assert log.get(f"/calls/{sid}/recording").status_code == 502
+    assert len(twilio.requests) == 1

@@ -1,5 +1,6 @@
 """The box: embedded MongoDB, every service's web app and worker, one HTTP server, one clean end."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -13,8 +14,8 @@ import customer.store
 import customer.worker
 from onebox.embedded_mongo import EmbeddedMongo
 from onebox.engine import EngineError, locate
-from onebox.gateway import Gateway
-from onebox.http_server import HttpServer
+from onebox.gateway import TWILIO, Gateway
+from onebox.http_server import THREADS, HttpServer
 from ringback.bus.connection import Bus
 from ringback.bus.embedded import release_leases
 from ringback.clock import system_clock
@@ -24,6 +25,7 @@ from ringback.running import forget_running, write_running
 from ringback.settings import Settings
 from ringback.store.database import Database, Indexes, open_database
 from ringback.web.app import create_web, loops_of
+from ringback.web.bulkhead import Bulkhead
 from ringback.worker.main import MakeLoops
 from ringback.worker.runtime import Worker
 
@@ -31,6 +33,7 @@ from ringback.worker.runtime import Worker
 HOLDER = "onebox"
 # Loops are woken by what this process writes, and nobody else writes.
 IDLE_SECONDS = 0.5
+MOST_READERS = THREADS * 5 // 8
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +63,7 @@ class Box:
         self._databases: list[Database] = []
         self._worker: Worker | None = None
         self._beside: Worker | None = None
+        self._noted = False
         self._server: HttpServer | None = None
 
     def start(self) -> None:
@@ -72,13 +76,14 @@ class Box:
             member.create_app(self.settings, database, system_clock)
             for member, database in zip(MEMBERS, self._databases, strict=True)
         ]
-        self._server = HttpServer(Gateway(self._own_app(), apps[0], apps), self.settings.port)
+        self._server = HttpServer(self._served(apps), self.settings.port)
         self._beside = Worker([loop for app in apps for loop in loops_of(app)])
         self._beside.start()
         if self._mongo is not None:
             self._start_worker()
         self._server.start()
         write_running(self.settings)
+        self._noted = True
         self.heal()
 
     @property
@@ -98,7 +103,8 @@ class Box:
 
     def stop(self) -> None:
         """Stop listening, finish what is in hand, then stop MongoDB."""
-        forget_running(self.settings)
+        if self._noted:
+            forget_running(self.settings)
         if self._server is not None:
             self._server.stop()
         for worker in (self._worker, self._beside):
@@ -151,6 +157,10 @@ class Box:
         if bus.embedded and self._mongo is not None:
             release_leases(bus.url, system_clock)
         return bus
+
+    def _served(self, apps: Sequence[Flask]) -> Bulkhead:
+        """Whatever people look at, threads are left for Twilio."""
+        return Bulkhead(Gateway(self._own_app(), apps[0], apps), MOST_READERS, [TWILIO, "/healthz"])
 
     def _own_app(self) -> Flask:
         checks = {"worker": self._check_worker} | {

@@ -9,6 +9,7 @@ import fcntl
 import os
 import random
 import secrets
+import signal
 import socket
 import subprocess
 import threading
@@ -28,6 +29,8 @@ from ringback.secrets import kept
 REPLICA_SET = "ringback"
 USER = "ringback"
 LOCK_WAIT_SECONDS = 15.0
+KILLED_WAIT_SECONDS = 5.0
+INIT = 1  # the parent of those whose parent is gone
 READY_WAIT_SECONDS = 60.0
 STOP_WAIT_SECONDS = 30.0
 ADDRESS_IN_USE_EXIT = 48
@@ -105,7 +108,10 @@ class EmbeddedMongo:
 
     def _wait_for_lock(self) -> None:
         lock = self._database / "mongod.lock"
-        if not wait_until(lambda: not is_locked(lock), self._lock_wait_seconds):
+        if wait_until(lambda: not is_locked(lock), self._lock_wait_seconds):
+            return
+        kill_orphan(lock, self._database)
+        if not wait_until(lambda: not is_locked(lock), KILLED_WAIT_SECONDS):
             raise EngineError(f"the data in {self._database} is in use by {lock_holder(lock)}")
 
     def _spawn_on_free_port(self) -> None:
@@ -153,6 +159,8 @@ class EmbeddedMongo:
             "--oplogSize=512",
             # Its own diagnostics would fill 200 MB and write every second.
             "--setParameter=diagnosticDataCollectionEnabled=false",
+            # A slow query would be logged with the numbers that it asks for.
+            "--slowms=60000",
             # A transaction outlives its client: what a killed worker had open blocks its documents until this
             # is over. Ours last milliseconds; the default is a minute.
             "--setParameter=transactionLifetimeLimitSeconds=3",
@@ -321,6 +329,19 @@ def is_locked(lock: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def kill_orphan(lock: Path, database: Path) -> None:
+    """End a mongod on this folder whose `ringback up` is gone, and that was frozen when it was told to stop."""
+    try:
+        pid = int(lock.read_text())
+        process = Path(f"/proc/{pid}")
+        ours = f"--dbpath={database}".encode() in (process / "cmdline").read_bytes().split(b"\0")
+        parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+        if ours and parent == INIT:
+            os.kill(pid, signal.SIGKILL)
+    except (OSError, ValueError):
+        return
 
 
 def lock_holder(lock: Path) -> str:

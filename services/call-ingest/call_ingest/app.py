@@ -5,7 +5,7 @@ from flask import Flask
 from call_ingest.call_log import CALL_LOG_ACCESS, call_log_blueprint
 from call_ingest.journal import Drain, Journal
 from call_ingest.reception import Reception
-from call_ingest.routes import ACCESS, answer_in_twiml, twilio_blueprint
+from call_ingest.routes import ACCESS, PREFIX, answer_in_twiml, twilio_blueprint
 from call_ingest.signature import SignatureCheck
 from call_ingest.spool import Spool
 from call_ingest.store import RAW_REQUESTS, RawRequests
@@ -14,9 +14,14 @@ from ringback.clock import Clock
 from ringback.settings import Settings
 from ringback.store.database import Database
 from ringback.web.app import create_web
+from ringback.web.bulkhead import Bulkhead
 
 NAME = "call-ingest"
 REQUIRED = ("RINGBACK_SECRET_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
+# Who listens can press again: a thread is not to be held while Twilio is asked again and again.
+LISTEN_SECONDS = 5.0
+# Of the 16 threads that a web process is meant to have.
+MOST_READERS = 8
 # A transcript of 64 kB, URL-encoded, with room for everything else.
 MAX_BODY = 768 << 10
 
@@ -33,11 +38,11 @@ def create_app(settings: Settings, database: Database, clock: Clock) -> Flask:
         settings.twilio_auth_tokens,
         settings.twilio_shared_keys,
     )
-    return create_web(
+    app = create_web(
         NAME,
         blueprints=[
             twilio_blueprint(Reception(settings, journal, clock), signature),
-            call_log_blueprint(settings, database, lambda: twilio_api(settings)),
+            call_log_blueprint(settings, database, lambda: twilio_api(settings, LISTEN_SECONDS, attempts=1)),
         ],
         access={**ACCESS, **CALL_LOG_ACCESS},
         settings=settings,
@@ -46,6 +51,9 @@ def create_app(settings: Settings, database: Database, clock: Clock) -> Flask:
         in_other_words=answer_in_twiml,
         loops=[Drain(journal, records, spool, database.signal(RAW_REQUESTS))],
     )
+    # Whatever people look at, a thread is left for Twilio. Flask's own way to put something around an app.
+    app.wsgi_app = Bulkhead(app.wsgi_app, MOST_READERS, [PREFIX, "/healthz"])  # type: ignore[method-assign]
+    return app
 
 
 def twilio_api(settings: Settings, timeout_seconds: float = 10.0, attempts: int = 4) -> TwilioApi:

@@ -7,24 +7,31 @@ the same pure function concludes from it. Asking twice stores it once.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
+import structlog
+
 from call_ingest import store
-from call_ingest.domain import FINAL_STATUSES, next_ask
+from call_ingest.domain import next_ask
 from call_ingest.journal import Accepted, Params
+from call_ingest.messages import rank
+from call_ingest.outcomes import FINAL_STATUSES, REST, TURN_AWAY
 from call_ingest.twilio_api import TwilioApi, TwilioCall, TwilioMessage
 from ringback.businesses import Business
 from ringback.clock import Clock, rfc3339
-from ringback.errors import NotFound
+from ringback.errors import NotFound, StoreUnavailable, UpstreamRefused, UpstreamUnavailable, describe, error_name
+from ringback.phone import to_e164
 from ringback.settings import Settings
 from ringback.store.database import Database
 from ringback.store.mongo import Document
 
 T = TypeVar("T")
 
-REST = "rest"
-CHUNK = 200
+log = structlog.get_logger(__name__)
+
+CHUNK = 25
 # Of several telephones that were rung the first of these tells what came of it.
 CHILD_RESULTS = ("completed", "busy", "no-answer", "failed", "canceled")
 MEDIA_URL = "https://api.twilio.com/2010-04-01/Accounts/{account}/Messages/{message}/Media/{media}"
@@ -74,7 +81,7 @@ class Asking:
             learned += self._of_transcription(api, call["_id"], sid)
         new = store.learn(self.database, learned)
         self._wake(new)
-        store.asked(self.database, call, next_ask(call["started_at"], call["asked"] + 1))
+        self.postpone(call)
         return new
 
     def reconcile(self, since: datetime, until: datetime, *, repair: bool) -> Report:
@@ -82,12 +89,24 @@ class Asking:
 
         Raises TwilioUnavailable, TwilioRefused, StoreUnavailable; what was repaired before stays.
         """
-        report, api = Report(since, until), self.make_api()
-        for calls in _chunks(api.calls_between(since, until)):
-            self._reconcile_calls(api, report, calls, repair)
-        for messages in _chunks(api.messages_between(since, until)):
-            self._reconcile_messages(api, report, messages, repair)
+        report = Report(since, until)
+        for _ in self.reconcile_by_parts(report, repair=repair):
+            pass
         return report
+
+    def reconcile_by_parts(self, report: Report, *, repair: bool) -> Iterator[Report]:
+        """`reconcile` of the report's window, a few calls or messages a turn; gives the report as it stands."""
+        api = self.make_api()
+        for calls in _chunks(api.calls_between(report.since, report.until)):
+            self._reconcile_calls(api, report, calls, repair)
+            yield report
+        for messages in _chunks(api.messages_between(report.since, report.until)):
+            self._reconcile_messages(api, report, messages, repair)
+            yield report
+
+    def postpone(self, call: Document) -> None:
+        """Ask about others first."""
+        store.asked(self.database, call, next_ask(call["started_at"], call["asked"] + 1))
 
     def _reconcile_calls(self, api: TwilioApi, report: Report, calls: Sequence[TwilioCall], repair: bool) -> None:
         ours = [call for call in calls if call.direction == "inbound" and self.settings.business_of(call.to)]
@@ -98,9 +117,8 @@ class Asking:
             if call.sid in ended or call.status not in FINAL_STATUSES:
                 continue
             what = "unfinished_call" if call.sid in heard else "unknown_call"
-            report.gaps.append(Gap(what, call.sid, call.started_at, call.status))
-            if repair:
-                self._repair(report, [self._told_of(call, api.child_calls(call.sid))])
+            gap = Gap(what, call.sid, call.started_at, call.status)
+            self._mend(report, gap, partial(self._ended, api, call), repair)
 
     def _reconcile_messages(
         self, api: TwilioApi, report: Report, messages: Sequence[TwilioMessage], repair: bool
@@ -110,15 +128,24 @@ class Asking:
         statuses = store.message_statuses(self.database, [message.sid for message in ours])
         for message in ours:
             inbound = message.direction == "inbound"
-            if message.sid in statuses and (inbound or statuses[message.sid] == message.status):
+            if message.sid in statuses and (inbound or rank(message.status) <= rank(statuses[message.sid])):
                 continue
             what = "unknown_message" if inbound else "unknown_status"
-            report.gaps.append(Gap(what, message.sid, message.sent_at, message.status))
-            if repair:
-                self._repair(report, [self._told_of_message(api, message)])
+            gap = Gap(what, message.sid, message.sent_at, message.status)
+            self._mend(report, gap, partial(self._received, api, message), repair)
 
-    def _repair(self, report: Report, documents: Sequence[Document]) -> None:
-        new = store.learn(self.database, documents)
+    def _mend(self, report: Report, gap: Gap, learn: Callable[[], list[Document]], repair: bool) -> None:
+        """What was brought in before and only waits to be folded is no gap; what cannot be holds up no other."""
+        try:
+            new = store.learn(self.database, learn()) if repair else 0
+        except (UpstreamUnavailable, UpstreamRefused, StoreUnavailable):
+            raise
+        except Exception as error:
+            log.error("reconcile.skipped", sid=gap.sid, code=error_name(error), reason=describe(error))
+            report.gaps.append(gap)
+            return
+        if new or not repair:
+            report.gaps.append(gap)
         report.repaired += new
         self._wake(new)
 
@@ -128,10 +155,17 @@ class Asking:
 
     def _of_call(self, api: TwilioApi, sid: str) -> list[Document]:
         try:
-            call = api.call(sid)
+            return self._ended(api, api.call(sid))
         except NotFound:
             return []
-        return [self._told_of(call, api.child_calls(sid))] if call.status in FINAL_STATUSES else []
+
+    def _ended(self, api: TwilioApi, call: TwilioCall) -> list[Document]:
+        """Nothing before all its legs have ended, too: Twilio's API is only in time consistent."""
+        if call.status not in FINAL_STATUSES:
+            return []
+        children = api.child_calls(call.sid)
+        ended = all(child.status in FINAL_STATUSES for child in children)
+        return [self._told_of(call, children)] if ended else []
 
     def _of_transcription(self, api: TwilioApi, call_sid: str, sid: str) -> list[Document]:
         try:
@@ -142,19 +176,29 @@ class Asking:
         return [self._raw_request("transcription", told, None)] if text else []
 
     def _told_of(self, call: TwilioCall, children: Sequence[TwilioCall]) -> Document:
-        return self._raw_request(REST, call_params(call, children), self.settings.business_of(call.to))
+        business = self.settings.business_of(call.to)
+        blocked = business is not None and to_e164(call.from_, business.country) in business.blocked
+        return self._raw_request(REST, call_params(call, children), business, TURN_AWAY if blocked else "")
 
-    def _told_of_message(self, api: TwilioApi, message: TwilioMessage) -> Document:
-        media = api.media_of(message.sid) if message.media and message.direction == "inbound" else []
+    def _received(self, api: TwilioApi, message: TwilioMessage) -> list[Document]:
+        media = self._media_of(api, message) if message.media and message.direction == "inbound" else []
         params = message_params(message, media, self.settings.twilio_account_sid or "")
-        return self._raw_request(REST, params, self._business_of(message))
+        return [self._raw_request(REST, params, self._business_of(message))]
+
+    def _media_of(self, api: TwilioApi, message: TwilioMessage) -> list[tuple[str, str]]:
+        try:
+            return api.media_of(message.sid)
+        except NotFound:  # deleted since
+            return []
 
     def _business_of(self, message: TwilioMessage) -> Business | None:
         return self.settings.business_of(message.to if message.direction == "inbound" else message.from_)
 
-    def _raw_request(self, kind: str, told: Mapping[str, str], business: Business | None) -> Document:
+    def _raw_request(
+        self, kind: str, told: Mapping[str, str], business: Business | None, answer: str = ""
+    ) -> Document:
         params: Params = [(name, value) for name, value in told.items() if value]
-        return store.raw_request(Accepted(kind, REST, params), self.clock(), business, "")
+        return store.raw_request(Accepted(kind, REST, params), self.clock(), business, answer)
 
 
 def call_params(call: TwilioCall, children: Sequence[TwilioCall]) -> dict[str, str]:

@@ -1,14 +1,16 @@
 """HTTP in from people and services: the call log. Every route is for the caller's own business only."""
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
+from werkzeug.exceptions import RequestedRangeNotSatisfiable
 
 from call_ingest import store
 from call_ingest.schemas import OPEN, CallSchema, CallsQuery, RecordingQuery, dump_webhook
-from call_ingest.twilio_api import TwilioApi
-from ringback.errors import NotFound
+from call_ingest.twilio_api import RecordingStream, TwilioApi
+from ringback.errors import Invalid, NotFound
 from ringback.phone import to_e164
 from ringback.settings import Settings
 from ringback.store.database import Database
@@ -48,8 +50,10 @@ def call_log_blueprint(settings: Settings, database: Database, make_api: Callabl
         sid = _recording_sid(_existing(call_sid), load(RecordingQuery(), request.args)["recording_sid"])
         if not settings.twilio_account_known:
             raise NotFound("No Twilio account is configured.", code="no_twilio_account")
-        stream = make_api().recording(sid, request.headers.get("Range"))
-        response = Response(stream.chunks(), stream.status, content_type=stream.content_type)
+        stream = _opened(make_api(), sid, request.headers.get("Range"))
+        chunks = stream.chunks()
+        begun = chain([next(chunks, b"")], chunks)  # what fails before anything was sent is still a problem
+        response = Response(begun, stream.status, content_type=stream.content_type)
         response.call_on_close(stream.close)
         _describe(response, stream.content_length, stream.content_range, sid)
         return response
@@ -61,6 +65,13 @@ def call_log_blueprint(settings: Settings, database: Database, make_api: Callabl
         return found
 
     return calls
+
+
+def _opened(api: TwilioApi, sid: str, range_header: str | None) -> RecordingStream:
+    try:
+        return api.recording(sid, range_header)
+    except Invalid as error:
+        raise RequestedRangeNotSatisfiable from error
 
 
 def _filters(query: dict[str, Any], settings: Settings) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 
-from call_ingest.domain import ringing_failed_by
 from call_ingest.facts import Webhook
+from call_ingest.outcomes import ringing_failed_by
 
 ANSWERS: Mapping[str, str] = {
     "ring": "the telephones were rung",
+    "ring_as_us": "the telephones were rung and shown the business's own number",
     "take_message": "the caller was asked to leave a message",
     "apologize": "the caller was told that nobody can take the call",
     "reject": "turned away: the number called is no business's",

@@ -40,3 +40,20 @@ class Fact:
 def in_order(webhook: Webhook) -> tuple[datetime, str, list[tuple[str, str]], datetime, str]:
     """A sort key that leaves nothing to the order in which webhooks are given."""
     return webhook.received_at, webhook.kind, sorted(webhook.params.items()), webhook.known_at, webhook.answer
+
+
+def seconds_of(text: str | None) -> int | None:
+    """A duration in seconds as Twilio writes it; None when it is missing or not a number."""
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > 6:
+        return None
+    return int(text)
+
+
+def moment_of(text: str | None) -> datetime | None:
+    """A time that we noted from Twilio's API (ISO 8601 with zone)."""
+    return datetime.fromisoformat(text) if text else None
+
+
+def whole_characters(text: str) -> str:
+    """JSON can escape half a character (RFC 8259 section 8.2), which no store can hold."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

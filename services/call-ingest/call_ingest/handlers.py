@@ -11,6 +11,7 @@ from call_ingest.domain import Conclusion, conclude, next_ask_of
 from call_ingest.facts import Fact, Identify, Webhook
 from call_ingest.journal import first_values
 from call_ingest.messages import conclude_message
+from call_ingest.outcomes import REST
 from ringback.businesses import Business
 from ringback.contracts.envelope import Event, event_id, new_event, traceparent_of
 from ringback.errors import Permanent
@@ -19,7 +20,6 @@ from ringback.store.mongo import Document
 from ringback.store.unit_of_work import UnitOfWork
 
 MESSAGE_KINDS = frozenset({"sms", "sms_status"})
-MESSAGE_SIDS = ("SM", "MM")
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,12 @@ class Folding:
         business = self._business(requests)
         if business is None:
             return
-        if any(map(_is_message, requests)):
-            _fold_message(work, subject, requests, business)
-            return
-        _fold_call(work, subject, requests, business, now)
+        of_message = [request for request in requests if _is_message(request)]
+        of_call = [request for request in requests if not _is_message(request)]
+        if of_message:
+            _fold_message(work, subject, of_message, business)
+        if of_call:
+            _fold_call(work, subject, of_call, business, now)
 
     def _business(self, requests: Iterable[Document]) -> Business | None:
         """Whose it is; None when nobody's number was called. A telephone that is rung may be another business's."""
@@ -75,8 +77,8 @@ def _fold_call(work: UnitOfWork, sid: str, requests: list[Document], business: B
 
 
 def _put_aside(work: UnitOfWork, call: Document) -> None:
-    """Look for a call no more that time tells nothing of."""
-    work.save(store.CALLS, {**call, "due_at": None, "ask_at": None})
+    """A call that is nobody's after all: it stands in no call log, and is not looked for any more."""
+    work.save(store.CALLS, {**call, "business": None, "due_at": None, "ask_at": None})
 
 
 def _fold_message(work: UnitOfWork, sid: str, requests: list[Document], business: Business) -> None:
@@ -106,7 +108,9 @@ def _tell(work: UnitOfWork, business: Business, sid: str, facts: Iterable[Fact],
 
 
 def _is_message(request: Document) -> bool:
-    return request["kind"] in MESSAGE_KINDS or request["subject"].startswith(MESSAGE_SIDS)
+    """What Twilio's API told says by its parameters what it is about."""
+    told = request["kind"] == REST and any(name == "MessageSid" for name, _ in request["params"])
+    return told or request["kind"] in MESSAGE_KINDS
 
 
 def _by_subject(requests: Iterable[Document]) -> dict[str, list[Document]]:
@@ -165,6 +169,7 @@ def _call(
         "in_doubt": conclusion.in_doubt,
         "due_at": conclusion.due_at,
         "ask_at": next_ask_of(conclusion, call["asked"], now),
+        "put_offs": 0,
         "told": told,
     }
 

@@ -81,14 +81,17 @@ def first_values(params: Iterable[Sequence[str]]) -> dict[str, str]:
 
 def raw_request_id(target: str, params: Params) -> str:
     """A digest of path, query and parameters (sorted, lengths included, so that no two requests read alike)."""
-    parts = [target, *(part for pair in sorted(params) for part in pair)]
-    return hashlib.sha256(b"".join(b"%d:%s" % (len(p.encode()), p.encode()) for p in parts)).hexdigest()
+    parts = [part.encode() for part in (target, *(part for pair in sorted(params) for part in pair))]
+    return hashlib.sha256(b"".join(b"%d:%s" % (len(part), part) for part in parts)).hexdigest()
 
 
 @dataclass(eq=False)
 class _Waiting:
+    """A request, until its `turn`: to be answered when it is `done`, else to insert for all that wait."""
+
     document: Document
-    done: threading.Event = field(default_factory=threading.Event)
+    turn: threading.Event = field(default_factory=threading.Event)
+    done: bool = False
     stored: Document | None = None
     error: BaseException | None = None
 
@@ -103,8 +106,9 @@ class Journal:
         self._spool = spool
         self._wakeup = wakeup
         self._queue: list[_Waiting] = []
-        self._queue_lock = threading.Lock()
-        self._leader = threading.Lock()
+        self._inserting = False
+        self._lock = threading.Lock()
+        """Guards the two above; never held for longer than it takes to look at them."""
 
     def append(self, document: Document) -> Document:
         """The document as it stands: of a repeated request, known by its `_id`, the first one.
@@ -112,12 +116,13 @@ class Journal:
         Raises StoreUnavailable when it is durable neither in MongoDB nor in the spool.
         """
         waiting = _Waiting(document)
-        with self._queue_lock:
+        with self._lock:
             self._queue.append(waiting)
-        while not waiting.done.is_set():
-            with self._leader:
-                if not waiting.done.is_set():
-                    self._store_group()
+            is_first, self._inserting = not self._inserting, True
+        if not is_first:
+            waiting.turn.wait()
+        if not waiting.done:
+            self._store_group()
         if waiting.error is not None:
             raise waiting.error
         return waiting.stored or document
@@ -136,7 +141,7 @@ class Journal:
             self._records.ping()
 
     def _store_group(self) -> None:
-        with self._queue_lock:
+        with self._lock:
             group, self._queue = self._queue[:GROUP], self._queue[GROUP:]
         try:
             known = self._store([waiting.document for waiting in group])
@@ -145,8 +150,17 @@ class Journal:
         except BaseException as error:  # whoever waits for this group has to be told, whatever ends the leader
             for waiting in group:
                 waiting.error = error
+        self._pass_on()
         for waiting in group:
-            waiting.done.set()
+            waiting.done = True
+            waiting.turn.set()
+
+    def _pass_on(self) -> None:
+        """The next group first: those who are answered only use the time that its insert takes."""
+        with self._lock:
+            self._inserting = bool(self._queue)
+            if self._queue:
+                self._queue[0].turn.set()
 
     def _store(self, documents: Sequence[Document]) -> Mapping[str, Document]:
         if not self.spooling.is_set():

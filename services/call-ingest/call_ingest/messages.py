@@ -72,7 +72,7 @@ def conclude_message(message_sid: str, webhooks: Iterable[Webhook], identify: Id
     received = [webhook for webhook in known if _is_inbound(webhook)]
     changes = [_change(webhook) for webhook in known if not _is_inbound(webhook) and _status(webhook)]
     told = [_status(webhook) or RECEIVED for webhook in received] or [change.status for change in changes]
-    status = max(told, key=_rank, default="")
+    status = max(told, key=rank, default="")
     return MessageConclusion(
         direction="inbound" if received else "outbound",
         status=status,
@@ -85,9 +85,9 @@ def conclude_message(message_sid: str, webhooks: Iterable[Webhook], identify: Id
     )
 
 
-def _rank(status: str) -> tuple[int, str]:
-    rank = STATUSES_BY_RANK.index(status) if status in STATUSES_BY_RANK else -1
-    return rank, status
+def rank(status: str) -> tuple[int, str]:
+    """How far a message got; what is not known ranks below all."""
+    return (STATUSES_BY_RANK.index(status) if status in STATUSES_BY_RANK else -1), status
 
 
 def _status(webhook: Webhook) -> str:
@@ -179,7 +179,7 @@ def _error_code(changes: Iterable[_Change], status: str) -> int | None:
     What stood in the way of a message that was delivered nevertheless no longer counts.
     """
     explaining = (change for change in changes if _may_explain(change.status, status))
-    codes = ((_rank(change.status), change.error_code) for change in explaining if change.error_code)
+    codes = ((rank(change.status), change.error_code) for change in explaining if change.error_code)
     return max(codes, default=(None, None))[1]
 
 

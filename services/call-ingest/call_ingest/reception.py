@@ -1,18 +1,18 @@
 """The use case on the line: decide what Twilio is to do, store the raw request, then speak."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import parse_qs
 
 import structlog
 
 from call_ingest import store, twiml
-from call_ingest.domain import RING, TAKE_MESSAGE, TURN_AWAY, ringing_failed_by
 from call_ingest.journal import Accepted, Journal
+from call_ingest.outcomes import RING, RING_AS_US, TAKE_MESSAGE, TURN_AWAY, ringing_failed_by
 from ringback.businesses import Business
 from ringback.clock import Clock
-from ringback.phone import to_e164
+from ringback.phone import NAMELESS_KINDS, identify
 from ringback.settings import Settings
 
 # Which parameters may hold the number of ours that it is about. None of a telephone that is rung: that one may be
@@ -30,6 +30,7 @@ class Reception:
     settings: Settings
     journal: Journal
     clock: Clock
+    _documents: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def answer(self, webhook: Accepted) -> str:
         """The TwiML; a repeated request has the answer that it had. Once this returns the request is durable.
@@ -38,15 +39,24 @@ class Reception:
         """
         now = self.clock()
         business = self._business(webhook)
+        if not store.subject_of(webhook):
+            log.warning("webhook.without_sid", kind=webhook.kind)
         answer = DECISIONS[webhook.kind](webhook, business, now)
         stored = self.journal.append(store.raw_request(webhook, now, business, answer))
-        return twiml.render(stored["answer"], twiml.Scene(business, self.settings.public_url))
+        return self._document(stored["answer"], business)
+
+    def _document(self, answer: str, business: Business | None) -> str:
+        """Made once: nothing in it is the caller's."""
+        key = (answer, business.key if business else "")
+        if key not in self._documents:
+            self._documents[key] = twiml.render(answer, twiml.Scene(business, self.settings.public_url))
+        return self._documents[key]
 
     def _business(self, webhook: Accepted) -> Business | None:
         """By the number of ours, else by the address that we gave Twilio, else the only one there is."""
         numbers = [webhook.first(name) for name in OUR_NUMBER.get(webhook.kind, ("To", "Called"))]
         found = next((b for b in map(self.settings.business_of, numbers) if b), None) or self._named(webhook)
-        return found if found or any(numbers) else self._only()
+        return found or (self._only() if not any(numbers) or webhook.first("MessagingServiceSid") else None)
 
     def _named(self, webhook: Accepted) -> Business | None:
         key = parse_qs(webhook.target.partition("?")[2]).get("business", [""])[0]
@@ -61,11 +71,12 @@ def _voice(webhook: Accepted, business: Business | None, now: datetime) -> str:
     if business is None:
         log.warning("webhook.unknown_number", call_sid=webhook.first("CallSid"))
         return "reject"
-    if to_e164(webhook.first("From", "Caller"), business.country) in business.blocked:
+    caller = identify(webhook.first("From", "Caller"), business.country)
+    if caller.e164 in business.blocked:
         return TURN_AWAY
-    if business.forward_to and business.is_open(now):
-        return RING
-    return _message(business)
+    if not business.forward_to or not business.is_open(now):
+        return _message(business)
+    return RING_AS_US if caller.kind in NAMELESS_KINDS else RING
 
 
 def _dial(webhook: Accepted, business: Business | None, _now: datetime) -> str:

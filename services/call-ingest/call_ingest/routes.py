@@ -48,7 +48,7 @@ def twilio_blueprint(reception: Reception, signature: SignatureCheck) -> Bluepri
         return _xml(reception.answer(Accepted(kind, target, params)))
 
     for kind, path in WEBHOOKS.items():
-        twilio.add_url_rule(path, kind, partial(accept, kind), methods=["POST"])
+        twilio.add_url_rule(path, kind, partial(accept, kind), methods=["POST"], provide_automatic_options=False)
     return twilio
 
 

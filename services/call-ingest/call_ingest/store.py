@@ -7,7 +7,7 @@ answer: what Twilio was told to do, pending: True until it was folded, fold_at: 
 [what it is found by], outcome, reason, why, ended_at, duration_seconds, voicemail, recordings, transcripts, due_at,
 ask_at, asked: times, in_doubt, missing: [transcriptions without text], told: [event ids]}.
 `messages`: {_id: MessageSid, business, direction, status, error_code, at, told: [event ids]}.
-`reconciled`: one document, {until: what was last compared with Twilio}.
+`reconciled`: one document, {since, until: what was compared with Twilio}.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
 import bson
@@ -39,6 +40,7 @@ RECONCILED = "reconciled"
 # Somebody is on the line, and has to hear an answer within 300 ms. A request may wait for the insert before its own,
 # too; after this long each gives way to the spool.
 INSERT_SECONDS = 0.12
+MOST_MARKED = 2000
 LONG_PAST = timedelta(hours=24)
 PUT_OFF_SECONDS = (2, 10, 60, 600)
 # Sentences of a running transcription come by the second; they are folded together.
@@ -66,8 +68,13 @@ INDEXES: Indexes = {
 UTC_AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
 
+def subject_of(webhook: Accepted) -> str:
+    """The SID of the call or message that it is about."""
+    return webhook.first(*SIDS.get(webhook.kind, ("CallSid",)))
+
+
 def raw_request(webhook: Accepted, now: datetime, business: Business | None, answer: str) -> Document:
-    subject = webhook.first(*SIDS.get(webhook.kind, ("CallSid",)))
+    subject = subject_of(webhook)
     return {
         "_id": raw_request_id(webhook.target, webhook.params),
         "kind": webhook.kind,
@@ -148,6 +155,20 @@ def pending_subjects(database: Database, now: datetime, limit: int) -> list[str]
         return list({row["subject"]: None for row in waiting.sort("fold_at", ASCENDING).limit(limit)})
 
 
+def first_that_fit(database: Database, subjects: Sequence[str], most_rows: int) -> list[str]:
+    """The first of these with no more requests than that together; always one."""
+    counted: list[dict[str, Any]] = [
+        {"$match": {"subject": {"$in": list(subjects)}}},
+        {"$group": {"_id": "$subject", "rows": {"$sum": 1}}},
+    ]
+    with translated_errors():
+        rows = {row["_id"]: row["rows"] for row in database[RAW_REQUESTS].aggregate(counted)}
+    sums = accumulate(rows.get(subject, 0) for subject in subjects)
+    return [subject for subject, total in zip(subjects, sums, strict=True) if total <= most_rows] or list(
+        subjects[:1]
+    )
+
+
 def due_calls(database: Database, now: datetime, limit: int) -> list[str]:
     """The calls of which time tells more by now."""
     with translated_errors():
@@ -163,7 +184,8 @@ def calls_to_ask(database: Database, now: datetime, limit: int) -> list[Document
 
 
 def mark_folded(work: UnitOfWork, requests: Sequence[Document]) -> None:
-    ids = [request["_id"] for request in requests if request["pending"]]
+    """No more of them than a transaction has time for: the rest is folded again."""
+    ids = [request["_id"] for request in requests if request["pending"]][:MOST_MARKED]
     if ids:
         work.write(RAW_REQUESTS, UpdateMany({"_id": {"$in": ids}}, {"$set": {"pending": False}}))
 
@@ -173,11 +195,13 @@ def put_off(database: Database, subject: str, now: datetime) -> None:
     with translated_errors():
         waiting = {"subject": subject, "pending": True}
         request = database[RAW_REQUESTS].find_one(waiting, sort=[("put_offs", DESCENDING)]) or {}
-        times = request.get("put_offs", 0)
+        call = database[CALLS].find_one({"_id": subject}) or {}
+        times = max(request.get("put_offs", 0), call.get("put_offs", 0))
         until = now + timedelta(seconds=PUT_OFF_SECONDS[min(times, len(PUT_OFF_SECONDS) - 1)])
         database[RAW_REQUESTS].update_many(waiting, {"$set": {"fold_at": until, "put_offs": times + 1}})
         overdue = {"_id": subject, "due_at": {"$type": "date", "$lt": until}}
-        database[CALLS].update_one(overdue, {"$set": {"due_at": until}, "$inc": {"version": 1}})
+        change = {"$set": {"due_at": until}, "$inc": {"version": 1, "put_offs": 1}}
+        database[CALLS].update_one(overdue, change)
 
 
 def asked(database: Database, call: Document, ask_at: datetime | None) -> None:
@@ -205,15 +229,18 @@ def message_statuses(database: Database, sids: Sequence[str]) -> dict[str, str]:
         return {message["_id"]: message["status"] for message in found}
 
 
-def reconciled_until(database: Database) -> datetime | None:
+def reconciled(database: Database) -> tuple[datetime, datetime] | None:
+    """Since when this installation compares, and up to when it has; None before the first time."""
     with translated_errors():
         state = database[RECONCILED].find_one({"_id": RECONCILED})
-        return state["until"] if state else None
+        return (state["since"], state["until"]) if state else None
 
 
 def note_reconciled(database: Database, until: datetime) -> None:
+    """What is noted first is the beginning."""
+    change = {"$set": {"until": until}, "$setOnInsert": {"since": until}}
     with translated_errors():
-        database[RECONCILED].update_one({"_id": RECONCILED}, {"$set": {"until": until}}, upsert=True)
+        database[RECONCILED].update_one({"_id": RECONCILED}, change, upsert=True)
 
 
 def list_calls(database: Database, business: str, filters: Mapping[str, Any], cursor: str | None, limit: int) -> Page:
@@ -239,10 +266,13 @@ def find_call(database: Database, business: str, call_sid: str) -> Document | No
 
 
 def requests_of(database: Database, subject: str) -> list[Document]:
-    """Everything that was received about a call, oldest first."""
+    """Everything that was received about a call, oldest first; of its sentences the first thousand."""
+    of_call = {"subject": {"$eq": subject}}
     with translated_errors():
-        found = database[RAW_REQUESTS].find({"subject": {"$eq": subject}})
-        return list(found.sort([("received_at", ASCENDING), ("_id", ASCENDING)]).limit(MOST_REQUESTS))
+        others = database[RAW_REQUESTS].find({**of_call, "kind": {"$ne": "transcription"}}).limit(MOST_REQUESTS)
+        spoken = database[RAW_REQUESTS].find({**of_call, "kind": "transcription"}).sort("received_at", ASCENDING)
+        found = [*others, *spoken.limit(MOST_REQUESTS)]
+    return sorted(found, key=lambda request: (request["received_at"], request["_id"]))
 
 
 MOST_REQUESTS = 1000

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from call_ingest.facts import Webhook, in_order
+from call_ingest.facts import Webhook, in_order, whole_characters
 
 # How long the sentences before a transcription's end may still be on their way.
 SETTLE = timedelta(seconds=10)
@@ -168,12 +168,7 @@ def _spoken(data: str) -> tuple[str, float | None]:
         return "", None
     if not isinstance(parsed, dict) or not isinstance(parsed.get("transcript"), str):
         return "", None
-    return _whole_characters(parsed["transcript"].strip()), _confidence(parsed.get("confidence"))
-
-
-def _whole_characters(text: str) -> str:
-    """JSON can escape half a character (RFC 8259 section 8.2), which no store can hold."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return whole_characters(parsed["transcript"].strip()), _confidence(parsed.get("confidence"))
 
 
 def _confidence(value: object) -> float | None:

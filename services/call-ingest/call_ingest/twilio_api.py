@@ -26,6 +26,7 @@ from tenacity import (
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
+from call_ingest.facts import whole_characters
 from ringback.errors import Invalid, NotFound, UpstreamRefused, UpstreamUnavailable
 
 API_URL = "https://api.twilio.com"
@@ -366,7 +367,7 @@ def message_of(payload: Payload) -> TwilioMessage:
 
 
 def text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    return whole_characters(value) if isinstance(value, str) else ""
 
 
 def whole_number(value: object) -> int | None:

@@ -29,8 +29,9 @@ class Scene:
 
 
 def render(answer: str, scene: Scene) -> str:
-    """The document of the answer of that name."""
-    return str(ANSWERS[answer](scene))
+    """The document of the answer of that name; an apology where a business is gone that gave it once."""
+    name = "apologize" if scene.business is None and answer in OF_A_BUSINESS else answer
+    return str(ANSWERS[name](scene))
 
 
 def _nothing(_scene: Scene) -> VoiceResponse:
@@ -48,10 +49,21 @@ def _reject(_scene: Scene) -> VoiceResponse:
 def _ring(scene: Scene) -> VoiceResponse:
     """Ring everybody at once; what came of it is told to /twilio/voice/dial."""
     assert scene.business is not None
+    return _ringing(scene, scene.business, {})
+
+
+def _ring_as_us(scene: Scene) -> VoiceResponse:
+    """Of a caller without a number the telephones are shown ours: Twilio rings nobody without a valid one
+    (twilio.com/docs/api/errors/13214)."""
+    assert scene.business is not None
+    return _ringing(scene, scene.business, {"caller_id": scene.business.numbers[0]})
+
+
+def _ringing(scene: Scene, business: Business, shown: Mapping[str, str]) -> VoiceResponse:
     response = VoiceResponse()
-    if "realtime" in scene.business.transcribe:
+    if "realtime" in business.transcribe:
         response.append(_listen(scene))
-    response.append(_dial(scene, scene.business))
+    response.append(_dial(scene, business, shown))
     return response
 
 
@@ -66,12 +78,13 @@ def _listen(scene: Scene) -> Start:
     return start
 
 
-def _dial(scene: Scene, business: Business) -> Dial:
+def _dial(scene: Scene, business: Business, shown: Mapping[str, str]) -> Dial:
     dial = Dial(
         action=scene.url("/dial"),
         method="POST",
         timeout=business.ring_seconds,
         answer_on_bridge=True,
+        **shown,
     )
     screened = {"url": _screen_url(scene), "method": "POST"} if business.screen_calls else {}
     for number in business.forward_to:
@@ -142,6 +155,7 @@ ANSWERS: Mapping[str, Callable[[Scene], VoiceResponse]] = {
     "reject": _reject,
     "turn_away": _reject,
     "ring": _ring,
+    "ring_as_us": _ring_as_us,
     "screen": _screen,
     "put_through": _nothing,
     "hang_up": _hang_up,
@@ -149,4 +163,5 @@ ANSWERS: Mapping[str, Callable[[Scene], VoiceResponse]] = {
     "apologize": _apologize,
     "thank": _thank,
 }
+OF_A_BUSINESS = frozenset({"ring", "ring_as_us", "take_message"})
 NOTHING = render("nothing", Scene(None, ""))

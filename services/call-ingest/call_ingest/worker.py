@@ -1,19 +1,20 @@
 """call-ingest's worker: folds raw requests into events, relays them, and asks Twilio about what did not come."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 import structlog
 
 from call_ingest import store
 from call_ingest.app import NAME, REQUIRED, twilio_api
-from call_ingest.asking import Asking
+from call_ingest.asking import Asking, Report
+from call_ingest.domain import LONGEST_CALL
 from call_ingest.handlers import Folding
 from call_ingest.store import INDEXES, RAW_REQUESTS
 from call_ingest.twilio_api import TwilioRefused, TwilioUnavailable
 from ringback.bus.connection import Bus
-from ringback.clock import Clock
+from ringback.clock import Clock, rfc3339
 from ringback.errors import describe, error_name
 from ringback.settings import Settings
 from ringback.store.database import Database
@@ -25,6 +26,8 @@ from ringback.worker.relay import Relay
 from ringback.worker.runtime import Loop
 
 BATCH = 200
+# A batch has to fit into the few seconds that MongoDB gives a transaction.
+BATCH_ROWS = 2000
 IDLE_SECONDS = 0.02
 STANDBY_SECONDS = 1.0
 # Calls are asked about minutes after they began; Twilio is to be left alone for a while when it does not answer.
@@ -32,11 +35,11 @@ ASK_BATCH = 20
 ASK_SECONDS = 5.0
 TWILIO_AWAY_SECONDS = 30.0
 # A worker that is told to stop waits for the step in hand.
-ASK_TIMEOUT_SECONDS, ASK_ATTEMPTS = 5.0, 2
+ASK_TIMEOUT_SECONDS, ASK_ATTEMPTS = 5.0, 1
 RECONCILE_EVERY = timedelta(minutes=15)
 RECONCILE_LONGEST = timedelta(hours=24)
-# Twilio's lists lag behind, and webhooks are still on their way.
-RECONCILE_OVERLAP = timedelta(hours=1)
+# Calls are listed by their start, whenever they end; webhooks may still be on their way.
+RECONCILE_OVERLAP = LONGEST_CALL + timedelta(minutes=15)
 RECONCILE_GRACE = timedelta(minutes=2)
 
 log = structlog.get_logger(__name__)
@@ -63,7 +66,7 @@ class FoldLoop:
         subjects = list(dict.fromkeys([*pending, *store.due_calls(self._database, now, BATCH)]))
         if not subjects:
             return self._idle
-        commit_batch(subjects, self._commit, self._put_off)
+        commit_batch(store.first_that_fit(self._database, subjects, BATCH_ROWS), self._commit, self._put_off)
         return 0.0
 
     def reset(self) -> None:
@@ -98,12 +101,13 @@ class AskLoop:
         if not self._lease.held():
             return STANDBY_SECONDS
         calls = store.calls_to_ask(self._database, self._clock(), ASK_BATCH)
-        try:
-            for call in calls:
+        for call in calls:
+            try:
                 self._asking.about(call)
-        except (TwilioUnavailable, TwilioRefused) as error:
-            log.error("ask.failed", code=error.code, reason=error.message)
-            return TWILIO_AWAY_SECONDS
+            except (TwilioUnavailable, TwilioRefused) as error:
+                log.error("ask.failed", call_sid=call["_id"], code=error.code, reason=error.message)
+                self._asking.postpone(call)
+                return TWILIO_AWAY_SECONDS
         return 0.0 if len(calls) == ASK_BATCH else ASK_SECONDS
 
     def reset(self) -> None:
@@ -124,35 +128,51 @@ class ReconcileLoop:
         self._database = database
         self._clock = clock
         self._lease = Lease(database, "reconcile", holder)
+        self._run: Iterator[Report] | None = None
+        self._report: Report
 
     def step(self) -> float:
         if not self._lease.held():
             return STANDBY_SECONDS
-        now, last = self._clock(), store.reconciled_until(self._database)
-        if (
-            last is None
-        ):  # what was before us is brought in by hand, if at all: it would be answered as if it were new
+        now, reconciled = self._clock(), store.reconciled(self._database)
+        if reconciled is None:
+            # What was before us is brought in by hand, if at all: it would be answered as if it were new.
             store.note_reconciled(self._database, now)
             return ASK_SECONDS
-        if now < last + RECONCILE_EVERY:
+        if self._run is None and now < reconciled[1] + RECONCILE_EVERY:
             return ASK_SECONDS
         try:
-            self._reconcile(max(last - RECONCILE_OVERLAP, now - RECONCILE_LONGEST), now - RECONCILE_GRACE)
+            return self._go_on(reconciled, now)
         except (TwilioUnavailable, TwilioRefused) as error:
             log.error("reconcile.failed", code=error.code, reason=error.message)
+            self.reset()
             return TWILIO_AWAY_SECONDS
-        return ASK_SECONDS
 
     def reset(self) -> None:
-        """Nothing is held between two steps."""
+        self._run = None
 
     def close(self) -> None:
         self._lease.release()
 
-    def _reconcile(self, since: datetime, until: datetime) -> None:
-        report = self._asking.reconcile(since, until, repair=True)
-        store.note_reconciled(self._database, until)
-        log.info("reconcile.done", calls=report.calls, messages=report.messages, repaired=report.repaired)
+    def _go_on(self, reconciled: tuple[datetime, datetime], now: datetime) -> float:
+        """A part of the window at a time: a step has to be short."""
+        if self._run is None:
+            self._begin(*reconciled, now)
+        assert self._run is not None
+        if next(self._run, None) is not None:
+            return 0.0
+        store.note_reconciled(self._database, self._report.until)
+        told = self._report
+        log.info("reconcile.done", calls=told.calls, messages=told.messages, repaired=told.repaired)
+        self.reset()
+        return ASK_SECONDS
+
+    def _begin(self, first: datetime, last: datetime, now: datetime) -> None:
+        since = max(first, last - RECONCILE_OVERLAP, now - RECONCILE_LONGEST)
+        if since > last:
+            log.error("reconcile.gap", since=rfc3339(last), until=rfc3339(since))
+        self._report = Report(since, now - RECONCILE_GRACE)
+        self._run = self._asking.reconcile_by_parts(self._report, repair=True)
 
 
 def loops(

@@ -45,6 +45,7 @@ def create_web(
     app.before_request(_begin)
     app.after_request(_finish)
     app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False  # else `//` is answered by a redirect to whatever Host was sent
     for blueprint in (_health(checks), *blueprints):
         app.register_blueprint(blueprint)
     guard(app, {**HEALTH_ACCESS, **access}, settings)

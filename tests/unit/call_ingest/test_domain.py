@@ -11,18 +11,15 @@ from hypothesis import strategies as st
 
 from call_ingest.domain import (
     ASK_AFTER,
-    DIAL_OUTCOMES,
-    FINAL_STATUSES,
     LONGEST_CALL,
     LONGEST_MESSAGE,
     SETTLE,
-    SUSPICIOUS_SECONDS,
     Conclusion,
-    Outcome,
     conclude,
     next_ask,
 )
 from call_ingest.facts import Fact, Webhook
+from call_ingest.outcomes import DIAL_OUTCOMES, FINAL_STATUSES, SUSPICIOUS_SECONDS, Outcome
 from call_ingest.transcripts import REALTIME, Transcript
 from tests.unit.fakes import CALLER, NUMBER, T0, at
 

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from call_ingest import twiml
-from call_ingest.domain import DIAL_OUTCOMES
 from call_ingest.explain import ANSWERS, FIXED, MEANINGS, meaning
 from call_ingest.facts import Webhook
+from call_ingest.outcomes import DIAL_OUTCOMES
 from call_ingest.routes import WEBHOOKS
 from tests.unit.fakes import T0
 

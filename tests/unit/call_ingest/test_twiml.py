@@ -20,6 +20,7 @@ VERBS: dict[str, list[str]] = {
     "reject": ["Reject"],
     "turn_away": ["Reject"],
     "ring": ["Dial"],
+    "ring_as_us": ["Dial"],
     "screen": ["Gather", "Hangup"],
     "put_through": [],
     "hang_up": ["Hangup"],
