@@ -63,27 +63,35 @@ class Caller:
     e164: str | None
 
 
+def nameless_kind(raw: str) -> str | None:
+    """The kind of a caller ID that is no telephone number, by its looks alone; None for what may be one."""
+    text = raw.strip()
+    if _is_withheld(text):
+        return "withheld"
+    if text.startswith(("sip:", "sips:")):
+        return "sip"
+    if text.startswith("client:"):
+        return "client"
+    number = _without_channel(text)
+    if any(character.isalpha() for character in number):
+        return "malformed"
+    return "short" if SHORT_CODE.fullmatch(number) else None
+
+
 @lru_cache(maxsize=4096)
 def identify(raw: str, region: str) -> Caller:
     """The caller behind a From as Twilio sent it; `region` (ISO 3166) reads numbers written nationally."""
-    text = raw.strip()
-    if _is_withheld(text):
-        return Caller("withheld", None)
-    if text.startswith(("sip:", "sips:")):
-        return Caller("sip", None)
-    if text.startswith("client:"):
-        return Caller("client", None)
-    number = text.removeprefix("whatsapp:").removeprefix("tel:")
-    if any(character.isalpha() for character in number):
-        return Caller("malformed", None)
-    if SHORT_CODE.fullmatch(number):
-        return Caller("short", None)
-    return _identify_number(number, region)
+    kind = nameless_kind(raw)
+    return Caller(kind, None) if kind else _identify_number(_without_channel(raw.strip()), region)
 
 
 def to_e164(text: str, region: str) -> str | None:
     """A number in any usual writing as E.164, or None."""
     return identify(text, region).e164
+
+
+def _without_channel(text: str) -> str:
+    return text.removeprefix("whatsapp:").removeprefix("tel:")
 
 
 def _is_withheld(text: str) -> bool:

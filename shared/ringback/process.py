@@ -20,6 +20,9 @@ from ringback.worker.runtime import Worker
 
 log = structlog.get_logger(__name__)
 
+# Who can work without MongoDB does not wait for it: somebody is on the line.
+INDEX_SECONDS = 0.5
+
 CreateApp = Callable[[Settings, Database, Clock], Flask]
 
 
@@ -44,7 +47,7 @@ def start(
 
 def _make_indexes(database: Database, indexes: Indexes, needs_store: bool) -> None:
     try:
-        database.ensure_indexes(indexes)
+        database.ensure_indexes(indexes, None if needs_store else INDEX_SECONDS)
     except StoreUnavailable as error:
         if needs_store:
             raise

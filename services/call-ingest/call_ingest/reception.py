@@ -12,7 +12,7 @@ from call_ingest.journal import Accepted, Journal
 from call_ingest.outcomes import RING, RING_AS_US, TAKE_MESSAGE, TURN_AWAY, ringing_failed_by
 from ringback.businesses import Business
 from ringback.clock import Clock
-from ringback.phone import NAMELESS_KINDS, identify
+from ringback.phone import nameless_kind, to_e164
 from ringback.settings import Settings
 
 # Which parameters may hold the number of ours that it is about. None of a telephone that is rung: that one may be
@@ -71,12 +71,12 @@ def _voice(webhook: Accepted, business: Business | None, now: datetime) -> str:
     if business is None:
         log.warning("webhook.unknown_number", call_sid=webhook.first("CallSid"))
         return "reject"
-    caller = identify(webhook.first("From", "Caller"), business.country)
-    if caller.e164 in business.blocked:
+    caller = webhook.first("From", "Caller")
+    if business.blocked and to_e164(caller, business.country) in business.blocked:
         return TURN_AWAY
     if not business.forward_to or not business.is_open(now):
         return _message(business)
-    return RING_AS_US if caller.kind in NAMELESS_KINDS else RING
+    return RING_AS_US if nameless_kind(caller) else RING
 
 
 def _dial(webhook: Accepted, business: Business | None, _now: datetime) -> str:

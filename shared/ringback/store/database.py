@@ -4,6 +4,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+import pymongo
 from pymongo import ASCENDING, IndexModel, MongoClient
 from pymongo.collection import Collection
 from pymongo.database import Database as MongoDatabase
@@ -45,11 +46,16 @@ class Database:
     def _mongo(self) -> MongoDatabase[Document]:
         return self.client[self.name]
 
-    def ensure_indexes(self, indexes: Indexes) -> None:
+    def ensure_indexes(self, indexes: Indexes, seconds: float | None = None) -> None:
         """Make the service's and the write path's indexes; idempotent. No traffic before it returned.
 
-        Raises InvalidSettings when MongoDB is no replica set: there are no transactions without.
+        Raises StoreUnavailable, when `seconds` are given after that long, and InvalidSettings when MongoDB is no
+        replica set: there are no transactions without.
         """
+        with pymongo.timeout(seconds):
+            self._ensure_indexes(indexes)
+
+    def _ensure_indexes(self, indexes: Indexes) -> None:
         self._check_replica_set()
         with translated_errors():
             for collection, models in {**SHARED_INDEXES, **indexes}.items():

@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from werkzeug.datastructures import Headers
+from twilio.request_validator import RequestValidator
+from werkzeug.datastructures import Headers, MultiDict
 
 from call_ingest.signature import FORM, JSON, MAX_FIELDS, Params, SignatureCheck, Unsigned, path_and_query
 from ringback.settings import SharedKey
@@ -588,3 +589,11 @@ def test_any_request_line_has_a_target_without_its_host(raw_uri: str) -> None:
     assert target == "" or target.startswith("/")
     assert "#" not in target
     assert target in raw_uri
+
+
+@given(st.lists(st.tuples(st.text(max_size=5), st.text(max_size=9)), max_size=8), st.sampled_from(["12345", "ž"]))
+def test_a_form_is_signed_as_twilio_s_own_library_signs_it(params: Params, token: str) -> None:
+    expected = RequestValidator(token).compute_signature(HOST + TARGET, MultiDict(params))
+    checked = SignatureCheck(HOST, ACCOUNT, (token,))
+    body = urlencode(params).encode()
+    assert checked.verify(TARGET, body, {"X-Twilio-Signature": expected}, FORM) == params
