@@ -3,6 +3,7 @@
 Nothing is opened before these are called; a gunicorn worker calls its own after the fork.
 """
 
+import gc
 import os
 import socket
 from collections.abc import Callable
@@ -61,6 +62,8 @@ def web_application(
     settings, database = start(name, required, indexes, needs_store=needs_store)
     app = create_app(settings, database, system_clock)
     Worker(loops_of(app)).start()
+    gc.collect()
+    gc.freeze()  # what a process keeps as long as it lives need not be looked through again and again
     return app
 
 
