@@ -280,3 +280,19 @@ def test_no_number_and_no_secret_stands_in_the_log(box: Box) -> None:
     assert CALLER not in text
     logged = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
     assert logged
+
+
+@pytest.mark.timeout(120)
+def test_a_frozen_mongod_of_a_killed_box_keeps_the_next_one_from_nothing(tmp_path: Path) -> None:
+    """It was told to stop when its parent died, and cannot hear."""
+    box = Box(tmp_path)
+    box.start()
+    mongod = box._mongod_pid()
+    assert mongod is not None
+    try:
+        os.kill(mongod, signal.SIGSTOP)
+        box._end(signal.SIGKILL)
+        box.start()
+        assert box.post("/twilio/voice", box.call(call_sid(1), CALLER)).status_code == 200
+    finally:
+        box.close()

@@ -93,3 +93,12 @@ def test_every_day_can_have_hours() -> None:
 def test_malformed_hours_are_refused(hours: object) -> None:
     with pytest.raises(ValidationError):
         load(hours)
+
+
+@pytest.mark.parametrize(
+    "rung", [["+15550001111"], [f"+1555000{number:04d}" for number in range(2000, 2011)]], ids=["itself", "eleven"]
+)
+def test_nobody_rings_himself_or_more_than_twilio_rings_at_once(rung: list[str]) -> None:
+    values = {"name": "x", "numbers": ["+15550001111"], "timezone": "UTC", "forward_to": rung}
+    with pytest.raises(ValidationError, match="forward_to"):
+        BusinessesSchema().load({"businesses": {"x": values}})

@@ -295,3 +295,10 @@ def test_a_config_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_a_config_that_is_no_text_is_named(config: Path) -> None:
     config.write_bytes(b'[businesses.demo]\nname = "Z\xfcrich"')
     assert "RINGBACK_CONFIG" in refusal({"RINGBACK_CONFIG": str(config)})
+
+
+def test_a_number_is_found_as_whatsapp_writes_it() -> None:
+    """Else a STOP that came that way would be nobody's."""
+    settings = load_settings({})
+    assert settings.business_of("whatsapp:+15558675310") is settings.businesses["demo"]
+    assert settings.business_of("whatsapp:+15550009999") is None
