@@ -80,3 +80,48 @@ def test_a_due_call_without_requests_is_not_looked_at_again_and_again(database: 
     loop.step()
     assert database[CALLS].count_documents({"due_at": None}) == 1
     loop.close()
+
+
+def test_a_batch_ends_where_its_requests_would_be_too_many_for_a_transaction(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("call_ingest.worker.BATCH_ROWS", 3)
+    for number in range(1, 6):
+        store_call(database, number)
+    loop = loop_of(database)
+    loop.step()
+    assert len(folded(database)) == 3
+    loop.step()
+    assert len(folded(database)) == 5
+
+
+def test_a_call_with_more_requests_than_that_is_folded_in_turns_and_told_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("call_ingest.worker.BATCH_ROWS", 3)
+    monkeypatch.setattr("call_ingest.store.MOST_MARKED", 4)
+    for number in range(10):
+        params = [("CallSid", call_sid(1)), ("To", CALLED), ("From", CALLER), ("SequenceId", str(number))]
+        database[RAW_REQUESTS].insert_one(
+            raw_request(Accepted("voice", "/twilio/voice", params), NOON, BUSINESSES["demo"], "ring")
+        )
+    loop = loop_of(database)
+    steps = 0
+    while database[RAW_REQUESTS].count_documents({"pending": True}):
+        loop.step()
+        steps += 1
+    assert steps == 3
+    assert database[OUTBOX].count_documents({"type": "call.started"}) == 1
+
+
+def test_a_call_that_is_due_but_cannot_be_folded_is_looked_at_less_and_less(database: Database) -> None:
+    store_call(database, 1)
+    loop_of(database).step()
+    database[CALLS].update_one({"_id": call_sid(1)}, {"$set": {"due_at": NOON}})
+    waits = []
+    for _ in range(3):
+        loop_of(database, {}).step()
+        call = database[CALLS].find_one({"_id": call_sid(1)}) or {}
+        waits.append((call["due_at"] - system_clock()).total_seconds())
+        database[CALLS].update_one({"_id": call_sid(1)}, {"$set": {"due_at": NOON}})
+    assert waits[0] < 2.1 < waits[1] < 10.1 < waits[2]
