@@ -10,7 +10,7 @@ from call_ingest.handlers import Folding
 from call_ingest.journal import Accepted
 from call_ingest.outcomes import DIAL_OUTCOMES, FINAL_STATUSES
 from call_ingest.store import RAW_REQUESTS, raw_request
-from customer.domain import OUTCOME_FIELDS, OUTCOMES_BY_WEIGHT
+from customer.calls import OUTCOME_FIELDS, OUTCOMES_BY_WEIGHT
 from customer.events import subscriptions
 from customer.schemas import CustomerSchema
 from customer.store import CUSTOMERS, TIMELINE
@@ -63,7 +63,7 @@ def test_whatever_twilio_sends_becomes_events_that_the_customer_service_takes(
     documents: list[Document],
 ) -> None:
     database = MemoryDatabase()
-    handlers = subscriptions(BUSINESSES)
+    handlers = subscriptions(BUSINESSES, lambda: T0)
     for event in folded(documents):
         assert decode(encode(event)) == event
         if event.type in handlers:

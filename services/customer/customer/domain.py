@@ -1,175 +1,187 @@
-"""What events make of a customer. Pure, and free of order: the result is a function of the set of events.
+"""What is known of a customer. Pure, and free of order: a function of the set of facts.
 
-Profiles and timeline entries are plain documents (see `store`). Nothing is changed in place.
+A *record* is what is known under one identity (business, E.164). Of people who turn out to be one the records stay
+apart: one is the root, whose view adds the members up, so that they can be taken apart again exactly as they were.
+Each record keeps its own facts in `own`; what the API shows of a root is its view. Nothing is changed in place.
+
+The rules of a kind of entry stand beside: calls.py, appointments.py, texts.py, segments.py.
 """
 
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+
+from customer.segments import Rules, segment_of
 
 Document = dict[str, Any]
 
 CUSTOMER_NAMESPACE = uuid.UUID("5d0c8b2f-4d0e-5f0b-9f1a-6b9ad9c6f3b7")
 FIRST_STAGE = "new_lead"
-FIRST_SEGMENT = "lead"
-FIRST_SEGMENT_REASON = "No appointment yet"
-
-# Of what is said about a call's end the better evidence counts: a person answered, then what ringing led to (of
-# contradicting results the one that call-ingest takes, too), then that nobody was rung, that the caller hung up,
-# that nothing was heard any more.
-OUTCOMES_BY_WEIGHT = (
-    ("missed", "timeout"),
-    ("missed", "abandoned"),
-    ("missed", "closed"),
-    ("missed", "canceled"),
-    ("missed", "failed"),
-    ("missed", "busy"),
-    ("missed", "no-answer"),
-    ("answered", ""),
-)
-OUTCOME_FIELDS = ("outcome", "reason", "ended_at", "duration_seconds", "answered_at", "voicemail")
+NO_APPOINTMENTS: Mapping[str, Any] = {
+    "total_appointments": 0,
+    "last_booked_at": None,
+    "last_visit_at": None,
+    "last_appointment_at": None,
+    "spend": {},
+}
+COUNTED = ("total_calls", "missed_calls", "total_texts", "total_appointments")
+LATEST = ("last_booked_at", "last_visit_at", "review_requested_at", "updated_at")
+# What others are told when it changes.
+TOLD = ("name", "phone", "email", "phones", "segment", "pipeline_stage")
 
 
-@dataclass(frozen=True, slots=True)
-class CallFact:
-    """What one `call.*` event says. `phone` is E.164, None when the caller ID identifies nobody."""
+def customer_id_of(business: str, phone: str | None, otherwise: str) -> str:
+    """The id of the record that a caller becomes: the same number always the same.
 
-    business: str
-    call_sid: str
-    phone: str | None
-    phone_kind: str
-    name: str | None
-    at: datetime
-    direction: str | None = None
-    outcome: str | None = None
-    reason: str = ""
-    duration_seconds: int | None = None
-    answered_at: datetime | None = None
-    voicemail: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A customer's profile and the call's timeline entry after a fact."""
-
-    profile: Document
-    entry: Document
-
-
-def customer_id_of(business: str, phone: str | None, call_sid: str) -> str:
-    """The id of the customer that a caller becomes: the same number always the same customer.
-
-    A caller whose ID identifies nobody is a customer of this one call.
+    One whose caller ID identifies nobody is a record of this one call or text (`otherwise`: its SID).
     """
-    return str(uuid.uuid5(CUSTOMER_NAMESPACE, f"{business}\n{phone or call_sid}"))
+    return str(uuid.uuid5(CUSTOMER_NAMESPACE, f"{business}\n{phone or otherwise}"))
 
 
-def entry_id_of(business: str, call_sid: str) -> str:
-    return f"{business}:call:{call_sid}"
+def new_record(record_id: str, business: str, own: Document) -> Document:
+    return {"_id": record_id, "business": business, "merged_into": None, "members": [], "own": own}
 
 
-def see_call(profile: Document | None, entry: Document | None, fact: CallFact, currency: str) -> Seen:
-    """Take a fact in. Commutative, associative and idempotent over the facts of a business."""
-    profile = profile or new_profile(fact, currency)
-    seen = _merge_entry(entry or _new_entry(profile["_id"], fact), fact)
-    return Seen(_merge_profile(profile, entry, seen, fact), seen)
-
-
-def new_profile(fact: CallFact, currency: str) -> Document:
-    """A caller who was not known."""
+def new_own(phone: str | None, phone_kind: str, source: str, at: datetime) -> Document:
+    """Somebody who was not known."""
     return {
-        "_id": customer_id_of(fact.business, fact.phone, fact.call_sid),
-        "business": fact.business,
         "name": None,
         "named_at": None,
-        "phone": fact.phone,
-        "phones": [fact.phone] if fact.phone else [],
-        "phone_kind": fact.phone_kind,
         "email": None,
-        "segment": FIRST_SEGMENT,
-        "segment_reason": FIRST_SEGMENT_REASON,
-        "pipeline_stage": FIRST_STAGE,
-        "source": "call",
-        "total_appointments": 0,
-        "total_spent": 0,
-        "currency": currency,
+        "phones": [phone] if phone else [],
+        "phone_kind": phone_kind,
+        "source": source,
+        "source_at": at,
         "total_calls": 0,
         "missed_calls": 0,
-        "last_visit_at": None,
-        "last_activity_at": fact.at,
+        "total_texts": 0,
+        **NO_APPOINTMENTS,
+        "was_vip": False,
+        "last_contact_at": at,
         "review_requested_at": None,
-        "created_at": fact.at,
-        "updated_at": fact.at,
+        "stage": FIRST_STAGE,
+        "staged_at": None,
+        "created_at": at,
+        "updated_at": at,
     }
 
 
-def _new_entry(customer_id: str, fact: CallFact) -> Document:
+def noted(own: Document, before: Document | None, after: Document, at: datetime, *, contact: bool) -> Document:
+    """A record's own facts after an entry changed; `contact` says that they called or wrote `at`."""
+    counted = {name: own[name] + counts_of(after)[name] - counts_of(before)[name] for name in ENTRY_COUNTS}
     return {
-        "_id": entry_id_of(fact.business, fact.call_sid),
-        "business": fact.business,
-        "customer_id": customer_id,
-        "kind": "call",
-        "call_sid": fact.call_sid,
-        "at": fact.at,
-        "started_at": None,
-        "direction": None,
-        "outcome": None,
-        "reason": "",
-        "ended_at": None,
-        "duration_seconds": None,
-        "answered_at": None,
-        "voicemail": False,
+        **own,
+        **counted,
+        "last_contact_at": max(own["last_contact_at"], at) if contact else own["last_contact_at"],
+        "created_at": min(own["created_at"], at),
+        "updated_at": max(own["updated_at"], at),
     }
 
 
-def _merge_entry(entry: Document, fact: CallFact) -> Document:
-    if fact.outcome is None:
-        merged = {**entry, "started_at": fact.at, "direction": fact.direction}
-    elif _evidence(_outcome_of(fact)) > _evidence(entry):
-        merged = {**entry, **_outcome_of(fact)}
-    else:
-        merged = entry
-    return {**merged, "at": merged["started_at"] or merged["ended_at"]}
+ENTRY_COUNTS = ("total_calls", "missed_calls", "total_texts")
 
 
-def _outcome_of(fact: CallFact) -> Document:
-    values = (fact.outcome, fact.reason, fact.at, fact.duration_seconds, fact.answered_at, fact.voicemail)
-    return dict(zip(OUTCOME_FIELDS, values, strict=True))
-
-
-def _evidence(outcome: Mapping[str, Any]) -> tuple[int, float]:
-    """How much an outcome weighs; of two alike the earlier is taken, whichever came first."""
-    if outcome["outcome"] is None:
-        return (-1, 0.0)
-    return OUTCOMES_BY_WEIGHT.index((outcome["outcome"], outcome["reason"])), -outcome["ended_at"].timestamp()
-
-
-def _merge_profile(profile: Document, before: Document | None, after: Document, fact: CallFact) -> Document:
-    was_missed = before is not None and before["outcome"] == "missed"
-    merged = {
-        **profile,
-        "total_calls": profile["total_calls"] + (before is None),
-        "missed_calls": profile["missed_calls"] + (after["outcome"] == "missed") - was_missed,
-        "last_activity_at": max(profile["last_activity_at"], fact.at),
-        "created_at": min(profile["created_at"], fact.at),
-        "updated_at": max(profile["updated_at"], fact.at),
+def counts_of(entry: Mapping[str, Any] | None) -> dict[str, int]:
+    """What an entry adds to the counters."""
+    kind = entry["kind"] if entry else ""
+    return {
+        "total_calls": int(kind == "call"),
+        "missed_calls": int(kind == "call" and entry is not None and entry["outcome"] == "missed"),
+        "total_texts": int(kind == "sms"),
     }
-    return _with_name(merged, fact)
 
 
-def _with_name(profile: Document, fact: CallFact) -> Document:
+def first_seen_by(own: Document, source: str, at: datetime) -> Document:
+    """How they came: what came first tells, whatever arrived first."""
+    if (own["source_at"], own["source"]) <= (at, source):
+        return own
+    return {**own, "source": source, "source_at": at}
+
+
+def named_by_caller_id(own: Document, name: str | None, at: datetime) -> Document:
     """A caller's name fills a blank, and of several the earliest stays; a person's edit has no `named_at`."""
-    if not fact.name:
-        return profile
-    named_by_caller_id = profile["named_at"] is not None
-    if profile["name"] and not named_by_caller_id:
-        return profile
-    if named_by_caller_id and (profile["named_at"], profile["name"]) <= (fact.at, fact.name):
-        return profile
-    return {**profile, "name": fact.name, "named_at": fact.at}
+    if not name:
+        return own
+    by_caller_id = own["named_at"] is not None
+    if own["name"] and not by_caller_id:
+        return own
+    if by_caller_id and (own["named_at"], own["name"]) <= (at, name):
+        return own
+    return {**own, "name": name, "named_at": at}
 
 
-def changed_fields(before: Document, after: Document, names: tuple[str, ...]) -> dict[str, Any]:
+def viewed(root: Document, members: Sequence[Document], currency: str, rules: Rules, now: datetime) -> Document:
+    """The root with its view brought up to date; `members` in the order of `root["members"]`.
+
+    Who became a VIP only by being merged is one as long as they are merged (`vip_together`).
+    """
+    owns = [root["own"], *(member["own"] for member in members)]
+    view = _added_up(owns, currency)
+    together = bool(members) and (root.get("vip_together") or view["total_appointments"] >= rules.vip_appointments)
+    segment = segment_of(view | {"was_vip": view["was_vip"] or together}, rules, now)
+    return {
+        **root,
+        **view,
+        "vip_together": together,
+        "segment": segment.name,
+        "segment_reason": segment.reason,
+        "segment_due_at": segment.due_at,
+    }
+
+
+def hidden(member: Document, root_id: str) -> Document:
+    """A record that became part of another: found by nothing but its id."""
+    shown = ("_id", "business", "own", "members", "version")
+    return {name: member[name] for name in shown if name in member} | {"merged_into": root_id, "phone": None}
+
+
+def _added_up(owns: Sequence[Document], currency: str) -> Document:
+    first = owns[0]
+    phones = list(dict.fromkeys(phone for own in owns for phone in own["phones"]))
+    staged = max(owns, key=lambda own: (own["staged_at"] is not None, own["staged_at"] or own["created_at"]))
+    spend = _all_spend(owns)
+    return {
+        "name": _first(owns, "name"),
+        "email": _first(owns, "email"),
+        "phone": phones[0] if phones else None,
+        "phones": phones,
+        "phone_kind": next((own["phone_kind"] for own in owns if own["phones"]), first["phone_kind"]),
+        "source": min(owns, key=lambda own: (own["source_at"], own["source"]))["source"],
+        "pipeline_stage": staged["stage"],
+        **{name: sum(own[name] for own in owns) for name in COUNTED},
+        **{name: _latest(own[name] for own in owns) for name in LATEST},
+        "last_activity_at": _latest(max(_activities(own)) for own in owns),
+        "created_at": min(own["created_at"] for own in owns),
+        "was_vip": any(own["was_vip"] for own in owns),
+        "currency": currency,
+        "total_spent": spend.get(currency, {"total": 0})["total"],
+        "spend": spend,
+    }
+
+
+def _activities(own: Document) -> list[datetime]:
+    return [moment for moment in (own["last_contact_at"], own["last_appointment_at"]) if moment is not None]
+
+
+def _first(owns: Sequence[Document], name: str) -> Any:
+    return next((own[name] for own in owns if own[name]), None)
+
+
+def _latest(moments: Iterable[datetime | None]) -> datetime | None:
+    return max((moment for moment in moments if moment is not None), default=None)
+
+
+def _all_spend(owns: Sequence[Document]) -> Document:
+    currencies = sorted({currency for own in owns for currency in own["spend"]})
+    nothing = {"total": 0, "visits": 0}
+    return {
+        currency: {
+            part: sum(own["spend"].get(currency, nothing)[part] for own in owns) for part in ("total", "visits")
+        }
+        for currency in currencies
+    }
+
+
+def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {name: after[name] for name in names if before.get(name) != after[name]}

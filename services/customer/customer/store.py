@@ -5,14 +5,13 @@ it, with `search`: what it can be found by. `timeline`: {_id, business, customer
 call. Money is in minor units, times are UTC.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from customer.domain import CallFact, Document, customer_id_of, entry_id_of
+from customer.domain import Document
 from ringback.phone import digits_of
 from ringback.store.database import Database, Indexes
 from ringback.store.mongo import translated_errors
@@ -37,40 +36,36 @@ INDEXES: Indexes = {
         IndexModel([("business", ASCENDING), ("pipeline_stage", ASCENDING), *LATEST_FIRST]),
         IndexModel([("business", ASCENDING), ("search", ASCENDING)]),
     ],
-    TIMELINE: [IndexModel([("customer_id", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)])],
+    TIMELINE: [
+        IndexModel([("customer_id", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("customer_id", ASCENDING), ("kind", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("awaits", ASCENDING)], partialFilterExpression={"awaits": {"$type": "string"}}),
+    ],
 }
 
 
-Callers = dict[tuple[str, str], str]
-"""(business, E.164) → the id of the customer whose number it is."""
+def load_records(work: UnitOfWork, phones: Mapping[str, Iterable[str]], ids: Iterable[str]) -> list[Document]:
+    """The records of these numbers (by business) and ids."""
+    numbers = {business: sorted(known) for business, known in phones.items()}
+    wanted: list[dict[str, Any]] = [_with_phone(business, known) for business, known in numbers.items() if known]
+    if wanted_ids := sorted(ids):
+        wanted.append({"_id": {"$in": wanted_ids}})
+    return work.load(CUSTOMERS, {"$or": wanted}) if wanted else []
 
 
-def load_callers(work: UnitOfWork, facts: Iterable[CallFact]) -> Callers:
-    """Load what calls concern: the profiles of the callers and the calls' timeline entries."""
-    phones: defaultdict[str, set[str]] = defaultdict(set)
-    nameless, entries = [], []
-    for fact in facts:
-        entries.append(entry_id_of(fact.business, fact.call_sid))
-        if fact.phone:
-            phones[fact.business].add(fact.phone)
-        else:
-            nameless.append(customer_id_of(fact.business, None, fact.call_sid))
-    by_phone = [_with_phone(business, list(numbers)) for business, numbers in phones.items()]
-    known = [entry["customer_id"] for entry in work.load(TIMELINE, {"_id": {"$in": entries}})]
-    found = work.load(CUSTOMERS, {"$or": [*by_phone, {"_id": {"$in": [*nameless, *known]}}]})
-    return {(profile["business"], phone): profile["_id"] for profile in found for phone in profile["phones"]}
+def load_entries(work: UnitOfWork, ids: Iterable[str], awaited: Iterable[str]) -> list[Document]:
+    """Entries of the timeline by id, and those that wait for one of these."""
+    wanted: list[dict[str, Any]] = []
+    if wanted_ids := sorted(ids):
+        wanted.append({"_id": {"$in": wanted_ids}})
+    if keys := sorted(awaited):
+        wanted.append({"awaits": {"$in": keys, "$type": "string"}})
+    return work.load(TIMELINE, {"$or": wanted}) if wanted else []
 
 
-def caller(work: UnitOfWork, callers: Callers, fact: CallFact) -> Document | None:
-    """The profile of a caller that `load_callers` found, or that this unit of work made.
-
-    A call that is on somebody's timeline stays there, whoever later facts say called.
-    """
-    entry = work.get(TIMELINE, entry_id_of(fact.business, fact.call_sid))
-    if entry is not None:
-        return work.get(CUSTOMERS, entry["customer_id"])
-    own_id = customer_id_of(fact.business, fact.phone, fact.call_sid)
-    return work.get(CUSTOMERS, callers.get((fact.business, fact.phone or ""), own_id))
+def load_appointments(work: UnitOfWork, record_id: str) -> list[Document]:
+    """All appointments of a record, those that this unit of work changed included."""
+    return work.load(TIMELINE, {"customer_id": record_id, "kind": "appointment"})
 
 
 def searchable(profile: Document) -> Document:

@@ -18,7 +18,7 @@ def loops(
 ) -> list[Loop]:
     """What the worker runs, as `ringback.worker.main.MakeLoops` has it."""
     return [
-        EventConsumer(NAME, subscriptions(settings.businesses), database, bus, clock),
+        EventConsumer(NAME, subscriptions(settings.businesses, clock), database, bus, clock),
         Relay(NAME, database, bus, clock, holder, idle),
     ]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from marshmallow import Schema
 
-from ringback.contracts import calls, customers, messages
+from ringback.contracts import appointments, calls, customers, leads, messages, texts
 
 
 @dataclass(frozen=True)
@@ -22,15 +22,18 @@ class EventType:
     version: str = field(default="1.0")
 
 
+# Others' programs that keep a business's appointments.
+BOOKING_SYSTEMS = "booking"
+
 EVENT_TYPES = {
     event_type.name: event_type
     for event_type in (
         EventType("call.started", calls.CallStarted(), "call-ingest", ("customer",)),
         EventType("call.completed", calls.CallCompleted(), "call-ingest", ("customer",)),
         EventType("call.missed", calls.CallMissed(), "call-ingest", ("customer",)),
-        EventType("call.recorded", calls.CallRecorded(), "call-ingest"),
-        EventType("call.transcribed", calls.CallTranscribed(), "call-ingest"),
-        EventType("sms.received", messages.SmsReceived(), "call-ingest"),
+        EventType("call.recorded", calls.CallRecorded(), "call-ingest", ("customer",)),
+        EventType("call.transcribed", calls.CallTranscribed(), "call-ingest", ("customer",)),
+        EventType("sms.received", messages.SmsReceived(), "call-ingest", ("customer",)),
         EventType("sms.status_changed", messages.SmsStatusChanged(), "call-ingest"),
         EventType("customer.created", customers.CustomerCreated(), "customer"),
         EventType("customer.updated", customers.CustomerUpdated(), "customer"),
@@ -38,6 +41,19 @@ EVENT_TYPES = {
         EventType("customer.merged", customers.CustomerMerged(), "customer"),
         EventType("customer.unmerged", customers.CustomerUnmerged(), "customer"),
         EventType("customer.segment_changed", customers.CustomerSegmentChanged(), "customer"),
+        EventType("appointment.booked", appointments.AppointmentChanged(), "customer"),
+        EventType("appointment.completed", appointments.AppointmentChanged(), "customer"),
+        EventType("appointment.canceled", appointments.AppointmentChanged(), "customer"),
+        EventType("appointment.no_show", appointments.AppointmentChanged(), "customer"),
+        EventType("booking.recorded", appointments.BookingRecorded(), BOOKING_SYSTEMS, ("customer",)),
+        EventType("lead.stage_changed", leads.LeadStageChanged(), "pipeline", ("customer",)),
+        EventType("sms.requested", texts.SmsRequested(), "customer", ("customer",)),
+        EventType("sms.sent", texts.SmsOutcome(), "notifier", ("customer",)),
+        EventType("sms.delivered", texts.SmsOutcome(), "notifier", ("customer",)),
+        EventType("sms.failed", texts.SmsOutcome(), "notifier", ("customer",)),
+        EventType("sms.suppressed", texts.SmsOutcome(), "notifier", ("customer",)),
+        EventType("contact.opted_out", texts.ContactConsent(), "notifier"),
+        EventType("contact.opted_in", texts.ContactConsent(), "notifier"),
     )
 }
 

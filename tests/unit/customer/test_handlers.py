@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from customer.handlers import RecordCalls
+from customer.handlers import RecordEvents
 from customer.store import CUSTOMERS, TIMELINE
 from ringback.contracts.envelope import Event, decode, new_event
 from ringback.errors import Permanent
 from ringback.phone import NAMELESS_KINDS
 from ringback.store.database import OUTBOX
-from tests.unit.fakes import CALLER, NUMBER, Document, MemoryDatabase, at, sample_settings
+from tests.unit.fakes import CALLER, NUMBER, T0, Document, MemoryDatabase, at, sample_settings
 
-RECORD_CALLS = RecordCalls(sample_settings().businesses)
+RECORD_CALLS = RecordEvents(sample_settings().businesses, lambda: T0)
 EXTRA: dict[str, dict[str, Any]] = {
     "call.started": {"direction": "inbound"},
     "call.completed": {"duration_seconds": 20, "answered_at": None},
@@ -119,7 +119,7 @@ def test_who_has_no_number_never_merges(database: MemoryDatabase, kind: str, cal
 
 def test_the_same_number_is_another_customer_of_another_business(database: MemoryDatabase) -> None:
     demo = sample_settings().businesses["demo"]
-    both = RecordCalls({"demo": demo, "other": demo})
+    both = RecordEvents({"demo": demo, "other": demo}, lambda: T0)
     work = database.work()
     both(work, [event("call.started"), event("call.started", business="other")])
     work.commit()
