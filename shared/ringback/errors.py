@@ -48,7 +48,19 @@ class NotFound(RingbackError):
 
 
 class Conflict(RingbackError):
+    """What is there stands in the way; `extra` is told with it, such as the id of what is there."""
+
     code = "conflict"
+
+    def __init__(self, message: str, *, code: str | None = None, extra: Mapping[str, str] | None = None) -> None:
+        super().__init__(message, code=code)
+        self.extra = dict(extra or {})
+
+
+class PreconditionFailed(RingbackError):
+    """It is not, or no longer, as the caller made it a condition."""
+
+    code = "precondition_failed"
 
 
 class Permanent(RingbackError):

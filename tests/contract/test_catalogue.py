@@ -16,7 +16,7 @@ from ringback.settings import load_settings
 
 BUSINESSES = load_settings({}).businesses
 SUBSCRIPTIONS: dict[str, Callable[[], Iterable[str]]] = {
-    "customer": lambda: customer_subscriptions(BUSINESSES, system_clock)
+    "customer": lambda: customer_subscriptions(BUSINESSES, system_clock, str)
 }
 NOT_YET_HERE = {"pipeline", "notifier"}
 OWNERS = {

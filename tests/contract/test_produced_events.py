@@ -13,11 +13,12 @@ from call_ingest.store import RAW_REQUESTS, raw_request
 from customer.calls import OUTCOME_FIELDS, OUTCOMES_BY_WEIGHT
 from customer.events import subscriptions
 from customer.schemas import CustomerSchema
+from customer.seals import seal_with
 from customer.store import CUSTOMERS, TIMELINE
 from ringback.contracts.calls import MISSED_REASONS
 from ringback.contracts.envelope import Event, decode, encode
 from ringback.store.database import OUTBOX
-from tests.unit.fakes import CALLER, NUMBER, T0, Document, MemoryDatabase, at, sample_settings
+from tests.unit.fakes import CALLER, NUMBER, SECRET, T0, Document, MemoryDatabase, at, sample_settings
 
 BUSINESSES = sample_settings().businesses
 
@@ -63,7 +64,7 @@ def test_whatever_twilio_sends_becomes_events_that_the_customer_service_takes(
     documents: list[Document],
 ) -> None:
     database = MemoryDatabase()
-    handlers = subscriptions(BUSINESSES, lambda: T0)
+    handlers = subscriptions(BUSINESSES, lambda: T0, seal_with(SECRET))
     for event in folded(documents):
         assert decode(encode(event)) == event
         if event.type in handlers:

@@ -15,8 +15,11 @@ from twilio.request_validator import RequestValidator
 from werkzeug.datastructures import MultiDict
 
 from call_ingest.journal import raw_request_id
+from onebox.simulate.model import SMS
+from onebox.simulate.plan import Plan
+from ringback.phone import identify
 from tests.support.box import Box, read_ledger
-from tests.support.events import call_sid
+from tests.support.events import CALLED, call_sid
 from tests.support.waiting import eventually
 
 CALLER = "+14155550123"
@@ -43,11 +46,20 @@ def test_a_missed_call_is_on_its_customers_timeline_within_a_second(box: Box, to
     assert "+15551230001" in answer.text
     result = box.post("/twilio/voice/dial", {**params, "DialCallStatus": "no-answer"})
     assert "<Record" in result.text
-    found = eventually(lambda: box.get("/customers?q=415 555-0123", token)["items"], seconds=1.0)
-    profile = box.get(f"/customers/{found[0]['id']}", token)
-    [entry] = profile["timeline"]
-    assert (profile["name"], profile["phone"]) == ("ANNA SMITH", CALLER)
-    assert (entry["kind"], entry["outcome"], entry["reason"]) == ("call", "missed", "no-answer")
+    [missed] = eventually(lambda: _missed_calls(box, token, "415 555-0123"), seconds=1.0)
+    assert missed == {"name": "ANNA SMITH", "phone": CALLER, "reason": "no-answer"}
+
+
+def _missed_calls(box: Box, token: str, number: str) -> list[dict[str, Any]]:
+    """Those on the timelines of whom the number finds."""
+    found = box.get(f"/customers?q={number}", token)["items"]
+    profiles = [box.get(f"/customers/{customer['id']}", token) for customer in found]
+    return [
+        {"name": profile["name"], "phone": profile["phone"], "reason": entry["reason"]}
+        for profile in profiles
+        for entry in profile["timeline"]
+        if (entry["kind"], entry["outcome"]) == ("call", "missed")
+    ]
 
 
 def test_the_token_command_prints_the_token_and_nothing_else(box: Box) -> None:
@@ -59,12 +71,25 @@ def test_the_token_command_prints_the_token_and_nothing_else(box: Box) -> None:
 
 def test_a_second_run_of_the_same_simulation_has_no_second_effect(box: Box, token: str) -> None:
     arguments = ("simulate", "--calls", "200", "--seed", "7", "--json")
+    known = {customer["phone"] for customer in _settled(box, token)}
     first = box.run(*arguments)
     assert first.returncode == 0, first.stdout + first.stderr
     eventually(lambda: sum(c["total_calls"] for c in box.customers(token)) >= 200)
     before = _settled(box, token)
+    plan = Plan(200, 7, (CALLED,), box.secret("twilio_account_sid"))
+    assert {customer["phone"] for customer in before} == {None} | known | _callers(plan) | _senders(plan)
     assert box.run(*arguments).returncode == 0
     assert _settled(box, token) == before
+
+
+def _callers(plan: Plan) -> set[str | None]:
+    return {call.identity for call in plan.each_call()} - {None}
+
+
+def _senders(plan: Plan) -> set[str | None]:
+    """Who texted the business, from a number that says who they are. Its WhatsApp address is nobody's number here."""
+    texts = [step for planned in plan for step in planned.steps if step.path == SMS and step.first("To") == CALLED]
+    return {identify(text.first("From"), "US").e164 for text in texts} - {None}
 
 
 def _settled(box: Box, token: str) -> list[dict[str, Any]]:

@@ -111,8 +111,11 @@ class Box:
 
     def timeline_calls(self, token: str) -> list[str]:
         """The CallSids on all customers' timelines."""
-        profiles = (self.get(f"/customers/{customer['id']}", token) for customer in self.customers(token))
-        return [entry["call_sid"] for profile in profiles for entry in profile["timeline"]]
+        return [
+            entry["call_sid"]
+            for customer in self.customers(token)
+            for entry in self.get(f"/customers/{customer['id']}/timeline?kind=call&limit=200", token)["items"]
+        ]
 
     def _is_ready(self) -> bool:
         assert self._process is not None

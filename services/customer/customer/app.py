@@ -1,8 +1,19 @@
 """The customer service's web app, wired; nothing is opened before the first request."""
 
+import functools
+import uuid
+
 from flask import Flask
 
-from customer.routes import ACCESS, customers_blueprint
+from customer.commands import Desk
+from customer.consents import opted_out
+from customer.importing import Importing
+from customer.lifecycle import Lifecycle
+from customer.outreach import Outreach
+from customer.outreach_routes import OUTREACH_ACCESS, outreach_blueprint
+from customer.routes import ACCESS, Api, customers_blueprint
+from customer.seals import Seal, seal_with
+from customer.transfer_routes import TRANSFER_ACCESS, transfer_blueprint
 from ringback.clock import Clock
 from ringback.settings import Settings
 from ringback.store.database import Database
@@ -10,14 +21,39 @@ from ringback.web.app import create_web
 
 NAME = "customer"
 REQUIRED = ("RINGBACK_SECRET_KEY",)
+# A note of the longest kind may take twelve bytes a character, when a client escapes what is not ASCII.
+MAX_BODY = 256 * 1024
 
 
-def create_app(settings: Settings, database: Database, _clock: Clock) -> Flask:
+def create_app(settings: Settings, database: Database, clock: Clock) -> Flask:
     """`settings` loaded with REQUIRED."""
+    assert settings.secret_key is not None
+    seal = seal_with(settings.secret_key)
+    blueprints = [
+        customers_blueprint(_api(settings, database, clock, seal)),
+        outreach_blueprint(_outreach(settings, database, clock, seal), database, clock),
+        transfer_blueprint(Importing(database, settings.businesses, clock, seal), database),
+    ]
     return create_web(
         NAME,
-        blueprints=[customers_blueprint(settings, database)],
-        access=ACCESS,
+        blueprints=blueprints,
+        access={**ACCESS, **OUTREACH_ACCESS, **TRANSFER_ACCESS},
         settings=settings,
         checks={"mongo": database.ping},
+        max_body=MAX_BODY,
     )
+
+
+def _api(settings: Settings, database: Database, clock: Clock, seal: Seal) -> Api:
+    desk = Desk(database, settings.businesses, clock, _new_id, seal)
+    lifecycle = Lifecycle(database, settings.businesses, clock, _new_id, seal)
+    return Api(settings, database, desk, lifecycle, seal)
+
+
+def _outreach(settings: Settings, database: Database, clock: Clock, seal: Seal) -> Outreach:
+    refuses = functools.partial(opted_out, database, seal)
+    return Outreach(database, settings.businesses, clock, _new_id, settings.public_url, refuses)
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())

@@ -1,28 +1,37 @@
 """Use cases that people and other systems ask for over HTTP. Each is one unit of work: all of it or nothing.
 
 They raise NotFound for what is not there or another business's, Conflict for what stands in the way, and
-ConcurrentUpdate when somebody else was first (`repeated` tries again).
+ConcurrentUpdate when others were first again and again. What they give is as it is stored. A record that became part
+of another stands for that one: whoever kept its id writes to the customer that it is now.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from datetime import timedelta
+from typing import Any
 
 from customer.appointments import AppointmentFact, entry_id_of
 from customer.domain import Document, customer_id_of, new_own, new_record
-from customer.handlers import put_appointment
+from customer.handlers import of_phone, put_appointment, with_waiting
+from customer.idempotency import RequestKey, once
 from customer.people import Needs, People
+from customer.seals import Seal
+from customer.store import CUSTOMERS, erased_of
 from customer.telling import Cause, finish
 from ringback.businesses import Business
 from ringback.clock import Clock
-from ringback.errors import ConcurrentUpdate, Conflict, NotFound
+from ringback.errors import Conflict, Invalid, NotFound
 from ringback.phone import identify
 from ringback.store.database import Database
-from ringback.store.unit_of_work import UnitOfWork
+from ringback.store.unit_of_work import UnitOfWork, repeated
 
-T = TypeVar("T")
-ATTEMPTS = 5
 EDITABLE = ("name", "email")
+APPOINTMENT_FIELDS = ("starts_at", "service", "price", "currency", "status")
+# What a person says of an appointment comes after all that was said of it, whatever the clock that dated that.
+NEXT = timedelta(milliseconds=1)
+
+Check = Callable[[int], None]
+"""Raises when a customer of this version is not to be changed."""
 
 
 class StaleVersion(Conflict):
@@ -32,86 +41,118 @@ class StaleVersion(Conflict):
 
 
 class DuplicateCustomer(Conflict):
-    """The number is another customer's."""
+    """The number is another customer's; `extra` names them."""
 
     code = "duplicate_phone"
 
     def __init__(self, customer_id: str) -> None:
-        super().__init__("A customer with this number exists already.")
-        self.customer_id = customer_id
+        super().__init__("A customer with this number exists already.", extra={"customer_id": customer_id})
+
+
+def any_version(_version: int) -> None:
+    """The check of who changes whatever is there."""
 
 
 @dataclass(frozen=True)
 class Desk:
-    """`new_id` makes ids of what a person adds; `businesses` are those served here."""
+    """`new_id` makes ids of what a person adds; `businesses` are those served here; `seal` is the one that customers
+    were erased with: their ids never come back.
+
+    What is given a `key` has its effect once for that key, see idempotency.py; Invalid when it was another request's.
+    """
 
     database: Database
     businesses: Mapping[str, Business]
     clock: Clock
     new_id: Callable[[], str]
+    seal: Seal
 
-    def create(self, business: str, values: Mapping[str, Any]) -> Document:
-        """A customer entered by hand; idempotent on nothing: a second one with the same number is refused."""
-        return self._repeated(lambda people: self._create(people, business, values))
+    # Customers.
 
-    def update(self, business: str, customer_id: str, values: Mapping[str, Any], version: int | None) -> Document:
-        """Change what a person may change; what is not in `values` stays. Raises StaleVersion."""
-        return self._repeated(lambda people: self._update(people, business, customer_id, values, version))
+    def create(self, business: str, values: Mapping[str, Any], key: RequestKey | None = None) -> Document:
+        """A customer entered by hand; `values`: name, email, source, and phone or phones in E.164.
 
-    def add_note(self, business: str, customer_id: str, text: str, author: str) -> Document:
-        """The entry of the timeline."""
-        return self._repeated(lambda people: self._add_note(people, business, customer_id, text, author))
+        Raises DuplicateCustomer.
+        """
+        made = self._done(lambda people: self._create(people, business, values), key)
+        return self._customer(business, made)
 
-    def book(self, business: str, customer_id: str, values: Mapping[str, Any]) -> Document:
-        """The appointment; `values`: starts_at, service, price and perhaps status."""
-        return self._repeated(lambda people: self._book(people, business, customer_id, values))
-
-    def change_appointment(
-        self, business: str, customer_id: str, appointment_id: str, values: Mapping[str, Any]
+    def update(
+        self, business: str, customer_id: str, values: Mapping[str, Any], check: Check = any_version
     ) -> Document:
-        """Reschedule, complete, cancel, …: what is not in `values` stays as it is."""
-        return self._repeated(lambda p: self._change_appointment(p, business, customer_id, appointment_id, values))
+        """Change what a person may change (as for `create`, without source); what is not in `values` stays.
 
-    def _create(self, people: People, business: str, values: Mapping[str, Any]) -> Document:
-        phones = list(values.get("phones", ()))
+        Raises what `check` raises, DuplicateCustomer, and Invalid when the first number cannot be that.
+        """
+        changed = self._done(lambda people: self._update(people, business, customer_id, values, check))
+        return self._customer(business, changed)
+
+    def _create(self, people: People, business: str, values: Mapping[str, Any]) -> str:
+        phones = _numbers([], values)
         record_id = customer_id_of(business, phones[0] if phones else None, self.new_id())
-        needs = Needs(records={record_id})
-        needs.phones[business] |= set(phones)
-        people.load(needs)
+        people.load(_needs(business, record_id, phones))
         self._refuse_duplicates(people, business, phones, None)
-        if people.record(record_id) is not None:  # it was this number's once
-            record_id = self.new_id()
-        kind = identify(phones[0], self.businesses[business].country).kind if phones else "none"
-        own = new_own(None, kind, values.get("source", "manual"), people.now) | {"phones": phones}
-        own |= {name: values.get(name) for name in EDITABLE}
-        return finish(people, new_record(record_id, business, own), self._cause(people))
+        if people.record(record_id) is not None or erased_of(people.work, self.seal, [record_id]):
+            record_id = self.new_id()  # it was this number's once
+        own = new_own(None, "none", values.get("source", "manual"), people.now)
+        own |= {name: values.get(name) for name in EDITABLE} | self._numbered(business, phones)
+        record = new_record(record_id, business, own)
+        root = finish(people, _given_what_waits(people, record, phones), self._cause(people))
+        return str(root["_id"])
 
     def _update(
-        self, people: People, business: str, customer_id: str, values: Mapping[str, Any], version: int | None
+        self, people: People, business: str, customer_id: str, values: Mapping[str, Any], check: Check
+    ) -> str:
+        people.load(_needs(business, customer_id, _numbers([], values)))
+        root = _existing(people, business, customer_id)
+        check(root["version"])
+        phones = _numbers(root["phones"], values)
+        edited = self._renumbered(people, _edited(root, values), phones)
+        if edited != root or phones != root["phones"]:
+            finish(people, {**edited, "own": {**edited["own"], "updated_at": people.now}}, self._cause(people))
+        return str(root["_id"])
+
+    def _renumbered(self, people: People, root: Document, phones: list[str]) -> Document:
+        """The root with these numbers: each of its records keeps of its own what is still wanted, what is new is the
+        root's. The root's own come first, so that not every order can be had; what counts is which is the first.
+        """
+        if phones == root["phones"]:
+            return root
+        self._refuse_duplicates(people, root["business"], phones, root["_id"])
+        of_members: list[str] = []
+        for member in people.members(root):
+            kept = [phone for phone in member["own"]["phones"] if phone in phones]
+            of_members += kept
+            people.work.save(CUSTOMERS, {**member, "own": {**member["own"], "phones": kept}})
+        own = [phone for phone in phones if phone not in of_members]
+        if phones and phones[0] != (own + of_members)[0]:
+            raise Invalid("Some fields are not valid.", errors={"phones": [OWN_NUMBER_FIRST]})
+        numbered = {**root, "own": root["own"] | self._numbered(root["business"], own)}
+        return _given_what_waits(people, numbered, [phone for phone in own if phone not in root["phones"]])
+
+    def _numbered(self, business: str, phones: list[str]) -> Document:
+        kind = identify(phones[0], self.businesses[business].country).kind if phones else "none"
+        return {"phones": phones, "phone_kind": kind}
+
+    def _refuse_duplicates(self, people: People, business: str, phones: Iterable[str], but: str | None) -> None:
+        for phone in phones:
+            known = people.with_phone(business, phone)
+            if known is not None and people.root_of(known)["_id"] != but:
+                raise DuplicateCustomer(people.root_of(known)["_id"])
+
+    # Notes.
+
+    def add_note(
+        self, business: str, customer_id: str, text: str, author: str, key: RequestKey | None = None
     ) -> Document:
-        needs = Needs(records={customer_id})
-        needs.phones[business] |= set(values.get("phones", ()))
-        people.load(needs)
-        root = self._root(people, business, customer_id)
-        if version is not None and version != root["version"]:
-            raise StaleVersion("The customer was changed since it was read.")
-        self._refuse_duplicates(people, business, values.get("phones", ()), root["_id"])
-        return finish(people, {**root, "own": self._edited(people, root, values)}, self._cause(people))
+        """The entry of the timeline."""
+        return self._entry(
+            self._done(lambda people: self._add_note(people, business, customer_id, text, author), key)
+        )
 
-    def _edited(self, people: People, root: Document, values: Mapping[str, Any]) -> Document:
-        """What a person wrote is theirs: no caller ID writes over it."""
-        own = {**root["own"], "updated_at": people.now}
-        own |= {name: values[name] for name in EDITABLE if name in values}
-        if "name" in values:
-            own["named_at"] = None
-        if "phones" in values:
-            of_members = {phone for member in people.members(root) for phone in member["own"]["phones"]}
-            own["phones"] = [phone for phone in values["phones"] if phone not in of_members]
-        return own
-
-    def _add_note(self, people: People, business: str, customer_id: str, text: str, author: str) -> Document:
+    def _add_note(self, people: People, business: str, customer_id: str, text: str, author: str) -> str:
         people.load(Needs(records={customer_id}))
-        root = self._root(people, business, customer_id)
+        root = _existing(people, business, customer_id)
         entry = {
             "_id": f"{business}:note:{self.new_id()}",
             "business": business,
@@ -123,69 +164,113 @@ class Desk:
         }
         people.put_entry(entry)
         finish(people, {**root, "own": {**root["own"], "updated_at": people.now}}, self._cause(people))
-        return entry
+        return str(entry["_id"])
 
-    def _book(self, people: People, business: str, customer_id: str, values: Mapping[str, Any]) -> Document:
-        people.load(Needs(records={customer_id}))
-        root = self._root(people, business, customer_id)
-        fact = AppointmentFact(
-            appointment_id=self.new_id(),
-            starts_at=values["starts_at"],
-            service=values["service"],
-            price=values["price"],
-            currency=self.businesses[business].currency,
-            status=values.get("status", "booked"),
-            told_at=people.now,
-            told_by=self._by_hand(),
+    # Appointments.
+
+    def book(
+        self, business: str, customer_id: str, values: Mapping[str, Any], key: RequestKey | None = None
+    ) -> Document:
+        """The appointment; `values`: starts_at, service, price (minor units) and perhaps currency and status."""
+        return self._entry(self._done(lambda people: self._book(people, business, customer_id, values), key))
+
+    def change_appointment(
+        self, business: str, customer_id: str, appointment_id: str, values: Mapping[str, Any]
+    ) -> Document:
+        """Reschedule, complete, cancel, …: what is not in `values` stays as it is."""
+        return self._entry(
+            self._done(lambda people: self._change_appointment(people, business, customer_id, appointment_id, values))
         )
-        return put_appointment(people, root, fact, self._cause(people))
+
+    def _book(self, people: People, business: str, customer_id: str, values: Mapping[str, Any]) -> str:
+        people.load(Needs(records={customer_id}))
+        root = _existing(people, business, customer_id)
+        stands = {"currency": self.businesses[business].currency, "status": "booked", **values}
+        fact = AppointmentFact(self.new_id(), **stands, told_at=people.now, told_by=self.new_id())
+        return str(put_appointment(people, root, fact, self._cause(people))["_id"])
 
     def _change_appointment(
         self, people: People, business: str, customer_id: str, appointment_id: str, values: Mapping[str, Any]
-    ) -> Document:
+    ) -> str:
         entry_id = entry_id_of(business, appointment_id)
         people.load(Needs(records={customer_id}, entries={entry_id}))
-        root, entry = self._root(people, business, customer_id), people.entry(entry_id)
-        if entry is None or entry["customer_id"] not in (root["_id"], *root["members"]):
+        root, entry = _existing(people, business, customer_id), people.entry(entry_id)
+        record = people.record(entry["customer_id"]) if entry else None
+        if entry is None or record is None or people.root_of(record) != root:
             raise NotFound("There is no such appointment.")
-        names = ("starts_at", "service", "price", "currency", "status")
-        stands = {name: values.get(name, entry[name]) for name in names}
-        told_at = max(people.now, entry["told_at"])
-        fact = AppointmentFact(appointment_id=appointment_id, told_at=told_at, told_by=self._by_hand(), **stands)
-        record = people.record(entry["customer_id"])
-        assert record is not None
-        return put_appointment(people, record, fact, self._cause(people))
+        stood = {name: entry[name] for name in APPOINTMENT_FIELDS}
+        stands = {**stood, **values}
+        if stands != stood:
+            told_at = max(people.now, entry["told_at"] + NEXT)
+            fact = AppointmentFact(appointment_id, **stands, told_at=told_at, told_by=self.new_id())
+            put_appointment(people, record, fact, self._cause(people))
+        return entry_id
 
-    def _root(self, people: People, business: str, customer_id: str) -> Document:
-        record = people.record(customer_id)
-        if record is None or record["business"] != business or record["merged_into"]:
-            raise NotFound("There is no such customer.")
-        return record
+    # How each is done.
 
-    def _refuse_duplicates(self, people: People, business: str, phones: Iterable[str], but: str | None) -> None:
-        for phone in phones:
-            known = people.with_phone(business, phone)
-            if known is not None and people.root_of(known)["_id"] != but:
-                raise DuplicateCustomer(people.root_of(known)["_id"])
+    def _done(self, act: Callable[[People], str], key: RequestKey | None = None) -> str:
+        def in_work(work: UnitOfWork) -> str:
+            people = self._people(work)
+            return once(work, key, people.now, lambda: act(people))
 
-    def _by_hand(self) -> str:
-        """Of what is said at the same moment a person's word comes after a system's."""
-        return f"~{self.new_id()}"
+        return repeated(self.database, self.clock, in_work)
+
+    def _people(self, work: UnitOfWork) -> People:
+        return People(work, self.businesses, self.clock())
 
     def _cause(self, people: People) -> Cause:
         return Cause(self.new_id(), people.now)
 
-    def _repeated(self, act: Callable[[People], T]) -> T:
-        """Again when another write came first: the rules are applied to what is there now."""
-        for _ in range(ATTEMPTS - 1):
-            try:
-                return self._once(act)
-            except ConcurrentUpdate:
-                continue
-        return self._once(act)
+    def _customer(self, business: str, customer_id: str) -> Document:
+        people = self._people(UnitOfWork(self.database, self.clock))
+        people.load(Needs(records={customer_id}))
+        return _existing(people, business, customer_id)
 
-    def _once(self, act: Callable[[People], T]) -> T:
-        work = UnitOfWork(self.database, self.clock)
-        result = act(People(work, self.businesses, self.clock()))
-        work.commit()
-        return result
+    def _entry(self, entry_id: str) -> Document:
+        people = self._people(UnitOfWork(self.database, self.clock))
+        people.load(Needs(entries={entry_id}))
+        entry = people.entry(entry_id)
+        if entry is None:
+            raise NotFound("It was deleted meanwhile.")
+        return entry
+
+
+OWN_NUMBER_FIRST = "The first number cannot be a merged record's while there are others; merge the other way round."
+
+
+def _existing(people: People, business: str, customer_id: str) -> Document:
+    record = people.record(customer_id)
+    if record is None or record["business"] != business:
+        raise NotFound("There is no such customer.")
+    return people.root_of(record)
+
+
+def _needs(business: str, customer_id: str, phones: Iterable[str]) -> Needs:
+    needs = Needs(records={customer_id}, awaited={of_phone(business, phone) for phone in phones})
+    needs.phones[business] |= set(phones)
+    return needs
+
+
+def _numbers(before: list[str], values: Mapping[str, Any]) -> list[str]:
+    """All numbers after a change: `phones` are all, `phone` takes the place of the first one (or takes it away)."""
+    if "phones" in values:
+        return list(values["phones"])
+    if "phone" not in values:
+        return before
+    first = [values["phone"]] if values["phone"] else []
+    return first + [phone for phone in before[1:] if phone not in first]
+
+
+def _edited(root: Document, values: Mapping[str, Any]) -> Document:
+    """What a person wrote is theirs: no caller ID writes over it."""
+    own = {**root["own"], **{name: values[name] for name in EDITABLE if name in values}}
+    if "name" in values:
+        own["named_at"] = None
+    return {**root, "own": own}
+
+
+def _given_what_waits(people: People, record: Document, phones: Iterable[str]) -> Document:
+    """Texts that went to the number before anybody was known to have it are theirs."""
+    for phone in phones:
+        record = with_waiting(people, record, phone)
+    return record

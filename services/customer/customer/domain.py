@@ -67,14 +67,17 @@ def new_own(phone: str | None, phone_kind: str, source: str, at: datetime) -> Do
     }
 
 
-def noted(own: Document, before: Document | None, after: Document, at: datetime, *, contact: bool) -> Document:
-    """A record's own facts after an entry changed; `contact` says that they called or wrote `at`."""
+def noted(own: Document, before: Document | None, after: Document | None, at: datetime, *, contact: bool) -> Document:
+    """A record's own facts after an entry changed; `contact` says that they called, wrote or booked `at`.
+
+    Only what they do themselves makes somebody a customer: a text of ours may have gone to the number before.
+    """
     counted = {name: own[name] + counts_of(after)[name] - counts_of(before)[name] for name in ENTRY_COUNTS}
     return {
         **own,
         **counted,
         "last_contact_at": max(own["last_contact_at"], at) if contact else own["last_contact_at"],
-        "created_at": min(own["created_at"], at),
+        "created_at": min(own["created_at"], at) if contact else own["created_at"],
         "updated_at": max(own["updated_at"], at),
     }
 
@@ -114,12 +117,13 @@ def named_by_caller_id(own: Document, name: str | None, at: datetime) -> Documen
 def viewed(root: Document, members: Sequence[Document], currency: str, rules: Rules, now: datetime) -> Document:
     """The root with its view brought up to date; `members` in the order of `root["members"]`.
 
-    Who became a VIP only by being merged is one as long as they are merged (`vip_together`).
+    Who became a VIP only by being merged is one as long as they are merged: `vip_together` lists the groups of
+    records that had enough appointments together.
     """
     owns = [root["own"], *(member["own"] for member in members)]
     view = _added_up(owns, currency)
-    together = bool(members) and (root.get("vip_together") or view["total_appointments"] >= rules.vip_appointments)
-    segment = segment_of(view | {"was_vip": view["was_vip"] or together}, rules, now)
+    together = _vip_groups(root, enough=view["total_appointments"] >= rules.vip_appointments)
+    segment = segment_of(view | {"was_vip": view["was_vip"] or bool(together)}, rules, now)
     return {
         **root,
         **view,
@@ -128,6 +132,12 @@ def viewed(root: Document, members: Sequence[Document], currency: str, rules: Ru
         "segment_reason": segment.reason,
         "segment_due_at": segment.due_at,
     }
+
+
+def _vip_groups(root: Document, *, enough: bool) -> list[list[str]]:
+    group = sorted((root["_id"], *root["members"]))
+    known = [one for one in root.get("vip_together", ()) if set(one) <= set(group)]
+    return [*known, group] if enough and root["members"] and group not in known else known
 
 
 def hidden(member: Document, root_id: str) -> Document:

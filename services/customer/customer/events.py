@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 
+from customer import consents
+from customer.consents import RecordConsents
 from customer.handlers import KINDS, RecordEvents
+from customer.seals import Seal
 from ringback.businesses import Business
 from ringback.clock import Clock
 from ringback.worker.consumer import Handler
 
 
-def subscriptions(businesses: Mapping[str, Business], clock: Clock) -> dict[str, Handler]:
+def subscriptions(businesses: Mapping[str, Business], clock: Clock, seal: Seal) -> dict[str, Handler]:
     """One handler takes a whole batch, so that what it concerns is loaded once."""
-    record_events = RecordEvents(businesses, clock)
-    return dict.fromkeys(KINDS, record_events)
+    handlers: dict[str, Handler] = dict.fromkeys(KINDS, RecordEvents(businesses, clock, seal))
+    return handlers | dict.fromkeys(consents.TYPES, RecordConsents(seal))

@@ -1,11 +1,11 @@
 """Use case: events → records and timelines. One record per (business, number); late facts find their entry."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from customer import appointments, texts
+from customer import appointments, store, texts
 from customer.appointments import AppointmentFact
 from customer.calls import CallFact, entry_id_of, merged_call
 from customer.domain import (
@@ -18,6 +18,7 @@ from customer.domain import (
     noted,
 )
 from customer.people import Needs, People
+from customer.seals import Seal
 from customer.telling import Cause, finish, tell_appointment
 from ringback.businesses import Business
 from ringback.clock import Clock
@@ -31,20 +32,34 @@ OUTCOMES = {"call.started": None, "call.completed": "answered", "call.missed": "
 
 @dataclass(frozen=True, eq=False)
 class RecordEvents:
-    """Takes in whatever is told of customers. Free of order, and of repetition by the inbox."""
+    """Takes in whatever is told of customers. Free of order, and of repetition by the inbox.
+
+    What is told of the calls, texts and bookings of somebody who was erased has no effect. `seal` is the one that
+    they were erased with.
+    """
 
     businesses: Mapping[str, Business]
     clock: Clock
+    seal: Seal
 
     def __call__(self, work: UnitOfWork, events: Sequence[Event]) -> None:
-        people, needs = People(work, self.businesses, self.clock()), Needs()
-        for event in events:
-            if event.business not in self.businesses:
-                raise Permanent("The event's business is not configured here.", code="unknown_business")
-            KINDS[event.type].need(event, needs, self.businesses[event.business])
+        needed = {event.id: self._needs_of(event) for event in events}
+        needs = Needs()
+        for one in needed.values():
+            needs.add(one)
+        erased = store.erased_of(work, self.seal, needs.records | needs.entries)
+        people = People(work, self.businesses, self.clock(), erased)
         people.load(needs)
         for event in events:
-            KINDS[event.type].take(people, event)
+            if not erased & needed[event.id].entries:
+                KINDS[event.type].take(people, event)
+
+    def _needs_of(self, event: Event) -> Needs:
+        if event.business not in self.businesses:
+            raise Permanent("The event's business is not configured here.", code="unknown_business")
+        needs = Needs()
+        KINDS[event.type].need(event, needs, self.businesses[event.business])
+        return needs
 
 
 class Kind(NamedTuple):
@@ -73,10 +88,16 @@ def _take_call(people: People, event: Event) -> None:
     entry = merged_call(before, fact, record["_id"])
     own = noted(record["own"], before, entry, fact.at, contact=True)
     own = named_by_caller_id(first_seen_by(own, "call", fact.at), fact.name, fact.at)
-    people.put_entry(entry)
+    parts = people.waiting_for(_of_call(fact.business, fact.call_sid))
+    people.put_entry(_with_parts(entry, parts))
     finish(people, {**record, "own": own}, Cause.of(event))
-    for waiting in people.waiting_for(_of_call(fact.business, fact.call_sid)):
-        people.put_entry({**waiting, "customer_id": record["_id"], "awaits": None})
+    for part in parts:
+        people.put_entry({**part, "customer_id": record["_id"], "awaits": None})
+
+
+def _with_parts(call: Document, parts: Iterable[Document]) -> Document:
+    """The call with its voicemails and transcripts named, so that a new one and an erasure exclude each other."""
+    return {**call, "parts": sorted({*call.get("parts", ()), *(part["_id"] for part in parts)})}
 
 
 def call_fact(event: Event) -> CallFact:
@@ -108,6 +129,8 @@ def _take_part_of_call(people: People, event: Event) -> None:
     if known is not None and len(known.get("text", "")) >= len(part.get("text", "")):
         return
     owner = call["customer_id"] if call else None
+    if call is not None:
+        people.put_entry(_with_parts(call, [part]))
     people.wait(
         {**part, "customer_id": owner, "awaits": None if owner else _of_call(event.business, part["call_sid"])}
     )
@@ -172,16 +195,16 @@ def _need_text(event: Event, needs: Needs, _business: Business) -> None:
 def _take_text(people: People, event: Event) -> None:
     """A text of ours belongs to who has the number; to somebody who is not known it waits to belong."""
     data, entry_id = event.data, texts.sent_id_of(event.business, event.data["request_id"])
+    if data.get("customer_id") in people.erased:
+        return
     before = people.entry(entry_id)
     record = _owner(people, before) or _recipient(people, event)
     entry = texts.merged_text(before, text_fact(event), entry_id, event.business, record["_id"] if record else None)
     if record is None:
-        people.wait({**entry, "awaits": _of_phone(event.business, data["recipient"])})
+        people.wait({**entry, "awaits": of_phone(event.business, data["recipient"])})
         return
     people.put_entry({**entry, "awaits": None})
-    own = noted(
-        record["own"], before if before and before["customer_id"] else None, entry, entry["at"], contact=False
-    )
+    own = noted(record["own"], before if before and before["customer_id"] else None, entry, event.time, contact=False)
     finish(people, {**record, "own": own}, Cause.of(event))
 
 
@@ -233,7 +256,8 @@ def _take_booking(people: People, event: Event) -> None:
         told_at=event.time,
         told_by=event.id,
     )
-    own = named_by_caller_id(record["own"], data["name"], event.time)
+    own = noted(first_seen_by(record["own"], "import", event.time), None, None, event.time, contact=True)
+    own = named_by_caller_id(own, data["name"], event.time)
     put_appointment(people, {**record, "own": own}, fact, Cause.of(event))
 
 
@@ -280,6 +304,8 @@ def _need_stage(event: Event, needs: Needs, _business: Business) -> None:
 
 def _take_stage(people: People, event: Event) -> None:
     data, record = event.data, people.record(event.data["customer_id"])
+    if data["customer_id"] in people.erased:
+        return
     if record is None or record["business"] != event.business:
         raise Permanent("The event's customer is not known here.", code="unknown_customer")
     own = record["own"]
@@ -308,7 +334,7 @@ def _need_person(needs: Needs, business: str, phone: str | None, otherwise: str)
     needs.records.add(customer_id_of(business, phone, otherwise))
     if phone:
         needs.phones[business].add(phone)
-        needs.awaited.add(_of_phone(business, phone))
+        needs.awaited.add(of_phone(business, phone))
 
 
 def _owner(people: People, entry: Document | None) -> Document | None:
@@ -325,18 +351,20 @@ def _person(
     found = people.with_phone(event.business, phone) or (same if phone is None else None)
     if found is not None:
         return found
-    if same is not None:  # it had this number once, and a person took it away
+    # It had this number once, and a person took it away; or it was erased, and ids of those never come back.
+    if same is not None or record_id in people.erased:
         record_id = customer_id_of(event.business, None, f"{phone}\n{otherwise}")
     record = new_record(record_id, event.business, new_own(phone, kind, source, at))
-    return _with_waiting(people, record, phone)
+    return with_waiting(people, record, phone)
 
 
-def _with_waiting(people: People, record: Document, phone: str | None) -> Document:
+def with_waiting(people: People, record: Document, phone: str | None) -> Document:
+    """The record with the texts that went to its number before anybody was known to have it."""
     own = record["own"]
-    for waiting in people.waiting_for(_of_phone(record["business"], phone or "")):
+    for waiting in people.waiting_for(of_phone(record["business"], phone or "")):
         entry = {**waiting, "customer_id": record["_id"], "awaits": None}
         people.put_entry(entry)
-        own = noted(own, None, entry, own["updated_at"], contact=False)
+        own = noted(own, None, entry, max(one["at"] for one in entry["told"].values()), contact=False)
     return {**record, "own": own}
 
 
@@ -344,7 +372,8 @@ def _of_call(business: str, call_sid: str) -> str:
     return f"{business}:call:{call_sid}"
 
 
-def _of_phone(business: str, phone: str) -> str:
+def of_phone(business: str, phone: str) -> str:
+    """What an entry awaits that goes to whoever turns out to have the number."""
     return f"{business}:phone:{phone}"
 
 

@@ -4,7 +4,7 @@ Works on a unit of work: what one event of a batch changed the next one sees.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -24,12 +24,22 @@ class Needs:
     entries: set[str] = field(default_factory=set)
     awaited: set[str] = field(default_factory=set)
 
+    def add(self, other: "Needs") -> None:
+        for business, phones in other.phones.items():
+            self.phones[business] |= phones
+        self.records |= other.records
+        self.entries |= other.entries
+        self.awaited |= other.awaited
+
 
 @dataclass
 class People:
+    """`erased`: of the records and entries that this unit of work asks for, those of people who were erased."""
+
     work: UnitOfWork
     businesses: Mapping[str, Business]
     now: datetime
+    erased: Set[str] = frozenset()
     _by_phone: dict[tuple[str, str], str] = field(default_factory=dict)
     _appointments: dict[str, set[str]] = field(default_factory=dict)
     _waiting: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -101,7 +111,8 @@ class People:
             root = record
         business = self.businesses[root["business"]]
         rules = Rules(business.segments.vip_appointments, business.segments.inactive_months)
-        seen = store.searchable(viewed(root, self.members(root), business.currency, rules, self.now))
+        view = viewed(root, self.members(root), business.currency, rules, self.now)
+        seen = store.comparable(store.searchable(view))
         self.work.save(store.CUSTOMERS, seen)
         self._index(seen)
         return seen

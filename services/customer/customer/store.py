@@ -1,18 +1,36 @@
 """The customer service's documents.
 
-`customers`: a profile, {_id, business, name, phone, phones: [E.164, …], …, version} as `domain.new_profile` has
-it, with `search`: what it can be found by. `timeline`: {_id, business, customer_id, kind, at, …}, one entry a
-call. Money is in minor units, times are UTC.
+`customers`: a record, {_id, business, merged_into, members: [ids], own: {facts}, version}; a root has its view, too:
+what domain.py's `viewed` makes of it, and what it is found by (`search`, `same_email`, `same_name`).
+`timeline`: {_id, business, customer_id, kind, at, …}; `customer_id` is the record's for ever, None while the entry
+`awaits` a call or a number. `links`: {_id: code, business, customer_id, url, made_at, clicks}. `erased` and
+`opt_outs`: keyed hashes, see seals.py. `erased_totals`: {_id: business:month:currency, total, visits, customers}.
+Money is in minor units, times are UTC.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from pymongo import ASCENDING, DESCENDING, IndexModel
+import pymongo
+from pymongo import (
+    ASCENDING,
+    DESCENDING,
+    DeleteMany,
+    DeleteOne,
+    IndexModel,
+    InsertOne,
+    ReplaceOne,
+    UpdateOne,
+)
 
+from customer.alike import email_key, name_key
 from customer.domain import Document
-from ringback.phone import digits_of
+from customer.idempotency import KEYS, LIFETIME
+from customer.seals import Seal
+from ringback.phone import NAMELESS_KINDS, digits_of
 from ringback.store.database import Database, Indexes
 from ringback.store.mongo import translated_errors
 from ringback.store.paging import keyset_page
@@ -20,7 +38,13 @@ from ringback.store.unit_of_work import UnitOfWork
 
 CUSTOMERS = "customers"
 TIMELINE = "timeline"
+LINKS = "links"
+ERASED = "erased"
+ERASED_TOTALS = "erased_totals"
+OPT_OUTS = "opt_outs"
 EXACT_TOTAL = 10_000
+UNSHOWN = {"own": 0, "search": 0}
+EVER = datetime(1, 1, 1, tzinfo=UTC)
 LAST_CHARACTER = "\U0010ffff"
 LATEST_FIRST = (("last_activity_at", DESCENDING), ("_id", DESCENDING))
 INDEXES: Indexes = {
@@ -35,22 +59,41 @@ INDEXES: Indexes = {
         IndexModel([("business", ASCENDING), ("source", ASCENDING), *LATEST_FIRST]),
         IndexModel([("business", ASCENDING), ("pipeline_stage", ASCENDING), *LATEST_FIRST]),
         IndexModel([("business", ASCENDING), ("search", ASCENDING)]),
+        *(
+            IndexModel(
+                [("business", ASCENDING), (name, ASCENDING), ("_id", ASCENDING)],
+                partialFilterExpression={name: {"$type": "string"}},
+            )
+            for name in ("same_email", "same_name")
+        ),
+        IndexModel([("segment_due_at", ASCENDING)], partialFilterExpression={"segment_due_at": {"$type": "date"}}),
     ],
     TIMELINE: [
         IndexModel([("customer_id", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("customer_id", ASCENDING), ("kind", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("awaits", ASCENDING)], partialFilterExpression={"awaits": {"$type": "string"}}),
+        IndexModel([("other_id", ASCENDING)], partialFilterExpression={"other_id": {"$type": "string"}}),
     ],
+    LINKS: [IndexModel([("customer_id", ASCENDING)])],
+    KEYS: [IndexModel([("at", ASCENDING)], expireAfterSeconds=int(LIFETIME.total_seconds()))],
 }
 
 
 def load_records(work: UnitOfWork, phones: Mapping[str, Iterable[str]], ids: Iterable[str]) -> list[Document]:
     """The records of these numbers (by business) and ids."""
-    numbers = {business: sorted(known) for business, known in phones.items()}
-    wanted: list[dict[str, Any]] = [_with_phone(business, known) for business, known in numbers.items() if known]
+    query = records_query(phones, ids)
+    return work.load(CUSTOMERS, query) if query else []
+
+
+def records_query(phones: Mapping[str, Iterable[str]], ids: Iterable[str]) -> dict[str, Any] | None:
+    """One query for all of these, each part served by an index; None when nothing is asked for."""
+    numbers = {business: sorted(known) for business, known in sorted(phones.items())}
+    parts: list[dict[str, Any]] = [_with_phone(business, known) for business, known in numbers.items() if known]
     if wanted_ids := sorted(ids):
-        wanted.append({"_id": {"$in": wanted_ids}})
-    return work.load(CUSTOMERS, {"$or": wanted}) if wanted else []
+        parts.append({"_id": {"$in": wanted_ids}})
+    if len(parts) > 1:
+        return {"$or": parts}
+    return parts[0] if parts else None
 
 
 def load_entries(work: UnitOfWork, ids: Iterable[str], awaited: Iterable[str]) -> list[Document]:
@@ -77,6 +120,16 @@ def searchable(profile: Document) -> Document:
     return {**profile, "search": sorted({*words, *endings, *email})}
 
 
+def comparable(profile: Document) -> Document:
+    """The profile with what likely duplicates share, see suggestions.py; nothing of one that no number identifies."""
+    somebody = profile["phone"] is not None or profile["phone_kind"] not in NAMELESS_KINDS
+    return {
+        **profile,
+        "same_email": email_key(profile["email"]) if somebody else None,
+        "same_name": name_key(profile["name"]) if somebody else None,
+    }
+
+
 @dataclass(frozen=True)
 class Page:
     """`total` is exact up to EXACT_TOTAL, beyond that it is EXACT_TOTAL and `total_is_floor`."""
@@ -92,9 +145,31 @@ def find_customer(database: Database, business: str, customer_id: str) -> Docume
         return database[CUSTOMERS].find_one({"_id": {"$eq": customer_id}, "business": business})
 
 
+def find_root(database: Database, business: str, customer_id: str) -> Document | None:
+    """The customer with this id, or the one that it was merged into."""
+    found = find_customer(database, business, customer_id)
+    if found is None or not found["merged_into"]:
+        return found
+    return find_customer(database, business, found["merged_into"])
+
+
 def find_by_phone(database: Database, business: str, phone: str) -> Document | None:
     with translated_errors():
         return database[CUSTOMERS].find_one(_with_phone(business, [phone]))
+
+
+@contextmanager
+def answered_within(seconds: float) -> Iterator[None]:
+    """Reads inside raise StoreUnavailable when they take longer, all together."""
+    with translated_errors(), pymongo.timeout(seconds):
+        yield
+
+
+def looked_up(database: Database, phones: Mapping[str, Iterable[str]], ids: Iterable[str]) -> list[Document]:
+    """The records of these numbers (by business) and ids, as far as a lookup shows them."""
+    query = records_query(phones, ids)
+    with translated_errors():
+        return list(database[CUSTOMERS].find(query, UNSHOWN)) if query else []
 
 
 def _with_phone(business: str, phones: Sequence[str]) -> dict[str, Any]:
@@ -117,18 +192,145 @@ def list_customers(
     }
     if words:
         query["$and"] = [{"search": {"$elemMatch": {"$gte": word, "$lt": word + LAST_CHARACTER}}} for word in words]
+    # A record that is part of another has no activity of its own. A cursor passes it over anyway.
+    shown = {**query, "last_activity_at": {"$gt": EVER}}
     with translated_errors():
-        total = database[CUSTOMERS].count_documents(query, limit=EXACT_TOTAL + 1)
-        items, following = keyset_page(database[CUSTOMERS], query, "last_activity_at", cursor, limit)
+        total = database[CUSTOMERS].count_documents(shown, limit=EXACT_TOTAL + 1)
+        items, following = keyset_page(
+            database[CUSTOMERS], query if cursor else shown, "last_activity_at", cursor, limit
+        )
     return Page(items, following, min(total, EXACT_TOTAL), total > EXACT_TOTAL)
 
 
-def list_timeline(
-    database: Database, customer_id: str, kind: str | None, cursor: str | None, limit: int
-) -> tuple[list[Document], str | None]:
-    """A customer's history, newest first, and the cursor of what follows."""
-    query: dict[str, Any] = {"customer_id": customer_id}
-    if kind:
-        query["kind"] = {"$eq": kind}
+def due_segments(database: Database, now: datetime, limit: int) -> list[str]:
+    """The customers whose segment time may have changed by now, those that are due longest first."""
     with translated_errors():
-        return keyset_page(database[TIMELINE], query, "at", cursor, limit)
+        due = database[CUSTOMERS].find({"segment_due_at": {"$type": "date", "$lte": now}}, {"_id": 1})
+        return [row["_id"] for row in due.sort("segment_due_at", ASCENDING).limit(limit)]
+
+
+def put_off_segment(database: Database, customer_id: str, until: datetime) -> None:
+    with translated_errors():
+        change = {"$set": {"segment_due_at": until}, "$inc": {"version": 1}}
+        database[CUSTOMERS].update_one({"_id": customer_id}, change)
+
+
+def record_ids(database: Database, after: str, limit: int) -> list[str]:
+    """The ids of records, in their order, after one."""
+    with translated_errors():
+        rows = database[CUSTOMERS].find({"_id": {"$gt": after}}, {"_id": 1}).sort("_id", ASCENDING)
+        return [row["_id"] for row in rows.limit(limit)]
+
+
+def put_link(work: UnitOfWork, code: str, business: str, customer_id: str, url: str, now: datetime) -> None:
+    """A short address of ours that leads to `url` and counts who follows it."""
+    link = {"_id": code, "business": business, "customer_id": customer_id, "url": url, "made_at": now, "clicks": 0}
+    work.write(LINKS, InsertOne(link))
+
+
+def follow_link(database: Database, code: str, now: datetime) -> str | None:
+    """Where a short address leads; counts the click."""
+    change = {"$inc": {"clicks": 1}, "$set": {"last_clicked_at": now}}
+    with translated_errors():
+        link = database[LINKS].find_one_and_update({"_id": {"$eq": code}}, change, {"url": 1})
+        return str(link["url"]) if link else None
+
+
+def entry_counts(database: Database, record_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    """What the entries of these records add up to: {record: {total_calls, missed_calls, total_texts}}."""
+    missed = {"$and": [{"$eq": ["$kind", "call"]}, {"$eq": ["$outcome", "missed"]}]}
+    counted = {
+        "_id": "$customer_id",
+        "total_calls": {"$sum": {"$cond": [{"$eq": ["$kind", "call"]}, 1, 0]}},
+        "missed_calls": {"$sum": {"$cond": [missed, 1, 0]}},
+        "total_texts": {"$sum": {"$cond": [{"$eq": ["$kind", "sms"]}, 1, 0]}},
+    }
+    stages: list[dict[str, Any]] = [{"$match": {"customer_id": {"$in": list(record_ids)}}}, {"$group": counted}]
+    with translated_errors():
+        return {row.pop("_id"): row for row in database[TIMELINE].aggregate(stages)}
+
+
+def erased_of(work: UnitOfWork, seal: Seal, ids: Iterable[str]) -> frozenset[str]:
+    """Those of these records and entries that were erased."""
+    sealed = {seal(one): one for one in ids}
+    return frozenset(sealed[row["_id"]] for row in work.load(ERASED, {"_id": {"$in": sorted(sealed)}}))
+
+
+def entries_to_erase(database: Database, record_ids: Sequence[str], awaited: Sequence[str]) -> list[Document]:
+    """What there is of these records, and what waits for one of these numbers, without what was said."""
+    whose = [{"customer_id": {"$in": list(record_ids)}}, {"awaits": {"$in": list(awaited), "$type": "string"}}]
+    kept = dict.fromkeys(("kind", "status", "starts_at", "price", "currency"), 1)
+    with translated_errors():
+        return list(database[TIMELINE].find({"$or": whose}, kept))
+
+
+def load_merges_with(work: UnitOfWork, record_ids: Sequence[str]) -> list[Document]:
+    """Entries that tell of a merge with one of these records."""
+    return work.load(TIMELINE, {"other_id": {"$in": list(record_ids), "$type": "string"}})
+
+
+def erase_entries(work: UnitOfWork, entry_ids: Sequence[str]) -> None:
+    work.write(TIMELINE, DeleteMany({"_id": {"$in": list(entry_ids)}}))
+
+
+def erase_records(work: UnitOfWork, records: Sequence[Document]) -> None:
+    """Remove records with all that is theirs; ConcurrentUpdate at commit when one was changed meanwhile."""
+    for record in records:
+        # A unit of work compares the versions of what it replaces, not of what it deletes.
+        at_version = {"_id": record["_id"], "version": record["version"]}
+        work.write(CUSTOMERS, ReplaceOne(at_version, {"_id": record["_id"]}))
+        work.write(CUSTOMERS, DeleteOne({"_id": record["_id"]}))
+    theirs = {"customer_id": {"$in": [record["_id"] for record in records]}}
+    work.write(TIMELINE, DeleteMany(theirs))
+    work.write(LINKS, DeleteMany(theirs))
+
+
+def refuse(work: UnitOfWork, seal: Seal, ids: Iterable[str], now: datetime) -> None:
+    """Records and entries that must not come back are kept as keyed hashes, for ever."""
+    for one in ids:
+        work.write(ERASED, UpdateOne({"_id": seal(one)}, {"$set": {"at": now}}, upsert=True))
+
+
+def add_totals(work: UnitOfWork, totals: Mapping[str, Mapping[str, int]]) -> None:
+    for key, amounts in totals.items():
+        work.write(ERASED_TOTALS, UpdateOne({"_id": key}, {"$inc": dict(amounts)}, upsert=True))
+
+
+def find_records(database: Database, ids: Sequence[str]) -> list[Document]:
+    """Each of these as it was before it was merged: its own facts."""
+    with translated_errors():
+        found = database[CUSTOMERS].find({"_id": {"$in": list(ids)}}, {"own": 1, "merged_into": 1})
+        return sorted(found, key=lambda record: ids.index(record["_id"]))
+
+
+def all_entries(database: Database, record_ids: Sequence[str]) -> list[Document]:
+    """The whole history of these records."""
+    with translated_errors():
+        return list(database[TIMELINE].find({"customer_id": {"$in": list(record_ids)}}))
+
+
+def links_of(database: Database, record_ids: Sequence[str]) -> list[Document]:
+    with translated_errors():
+        return list(database[LINKS].find({"customer_id": {"$in": list(record_ids)}}))
+
+
+def load_opt_outs(work: UnitOfWork, ids: Iterable[str]) -> None:
+    work.load(OPT_OUTS, {"_id": {"$in": sorted(set(ids))}})
+
+
+def find_opt_outs(database: Database, ids: Iterable[str]) -> list[Document]:
+    with translated_errors():
+        return list(database[OPT_OUTS].find({"_id": {"$in": sorted(ids)}}))
+
+
+def count_records(database: Database) -> int:
+    """About how many there are."""
+    with translated_errors():
+        return database[CUSTOMERS].estimated_document_count()
+
+
+def all_customers(database: Database, business: str) -> Iterator[Document]:
+    """A business's customers, the latest active first, one by one."""
+    shown = {"business": business, "segment": {"$exists": True}}
+    with translated_errors():
+        yield from database[CUSTOMERS].find(shown).sort(list(LATEST_FIRST)).batch_size(500)

@@ -44,6 +44,39 @@ def finish(people: People, record: Document, cause: Cause) -> Document:
     return root
 
 
+def finish_again(people: People, record: Document, cause: Cause) -> Document:
+    """As `finish`, for a record that is a root again: it is told in full, since nobody was told of it meanwhile."""
+    root = people.put(record)
+    data = {"customer_id": root["_id"], "changed": {name: root[name] for name in TOLD}}
+    people.work.emit(_event("customer.updated", root, data, cause, (root["_id"], cause.id)))
+    return root
+
+
+def tell_regrouped(people: People, action: str, root: Document, other: Document, actor: str, cause: Cause) -> None:
+    """That a root and `other`, as it is or was shown by itself, became one or two; `action`: merged or unmerged."""
+    data = {"customer_id": root["_id"], "other_id": other["_id"], "phones": other["phones"]}
+    event = _event(f"customer.{action}", root, data, cause, (root["_id"], other["_id"], cause.id))
+    people.work.emit(event)
+    people.put_entry(
+        {
+            "_id": f"{root['business']}:merge:{event.id}",
+            "business": root["business"],
+            "customer_id": root["_id"],
+            "kind": "merge",
+            "at": cause.at,
+            "action": action,
+            "other_id": other["_id"],
+            "name": other["name"],
+            "phones": other["phones"],
+            "actor": actor,
+        }
+    )
+
+
+def tell_deleted(work: UnitOfWork, record: Document, cause: Cause) -> None:
+    work.emit(_event("customer.deleted", record, {"customer_id": record["_id"]}, cause, (record["_id"], cause.id)))
+
+
 def _tell_created(work: UnitOfWork, root: Document, cause: Cause) -> None:
     data = {"customer_id": root["_id"]} | {name: root[name] for name in CREATED_FIELDS}
     work.emit(_event("customer.created", root, data, cause, (root["_id"],)))

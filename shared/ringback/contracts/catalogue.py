@@ -52,8 +52,8 @@ EVENT_TYPES = {
         EventType("sms.delivered", texts.SmsOutcome(), "notifier", ("customer",)),
         EventType("sms.failed", texts.SmsOutcome(), "notifier", ("customer",)),
         EventType("sms.suppressed", texts.SmsOutcome(), "notifier", ("customer",)),
-        EventType("contact.opted_out", texts.ContactConsent(), "notifier"),
-        EventType("contact.opted_in", texts.ContactConsent(), "notifier"),
+        EventType("contact.opted_out", texts.ContactConsent(), "notifier", ("customer",)),
+        EventType("contact.opted_in", texts.ContactConsent(), "notifier", ("customer",)),
     )
 }
 

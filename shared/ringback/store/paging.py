@@ -29,7 +29,8 @@ def keyset_page(
     """
     if cursor:
         at, after = _decode(cursor)
-        query = {"$and": [query, {"$or": [{order: {"$lt": at}}, {order: at, "_id": {"$lt": after}}]}]}
+        # MongoDB makes bounds of an index out of the first condition, not out of the `$or`.
+        query = {"$and": [query, {order: {"$lte": at}}, {"$or": [{order: {"$lt": at}}, {"_id": {"$lt": after}}]}]}
     found = list(collection.find(query).sort([(order, DESCENDING), ("_id", DESCENDING)]).limit(limit + 1))
     if len(found) <= limit:
         return Page(found, None)

@@ -8,9 +8,9 @@ compares, so that of two who changed the same document one loads again. A docume
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from pymongo import InsertOne, ReplaceOne, WriteConcern
 from pymongo.client_session import ClientSession
@@ -22,7 +22,9 @@ from ringback.errors import ConcurrentUpdate
 from ringback.store.database import INBOX, OUTBOX, Database
 from ringback.store.mongo import Document, translated_errors
 
+T = TypeVar("T")
 Query = Mapping[str, Any]
+ATTEMPTS = 8
 DURABLE = WriteConcern("majority", j=True)
 
 
@@ -119,6 +121,23 @@ class UnitOfWork:
             return InsertOne({**document, "version": 1})
         version = loaded["version"]
         return ReplaceOne({"_id": key[1], "version": version}, {**document, "version": version + 1})
+
+
+def repeated(database: Database, clock: Clock, act: Callable[[UnitOfWork], T]) -> T:
+    """What `act` gives, committed; again, on what is there then, when another write came first.
+
+    Raises ConcurrentUpdate when that happened ATTEMPTS times, and what `act` and `commit` raise.
+    """
+    for left in reversed(range(ATTEMPTS)):
+        work = UnitOfWork(database, clock)
+        try:
+            result = act(work)
+            work.commit()
+            return result
+        except ConcurrentUpdate:
+            if not left:
+                raise
+    raise AssertionError
 
 
 def _outbox_row(event: Event, now: datetime) -> Document:

@@ -16,6 +16,7 @@ from ringback.errors import (
     Forbidden,
     Invalid,
     NotFound,
+    PreconditionFailed,
     RingbackError,
     StoreUnavailable,
     Unauthenticated,
@@ -29,6 +30,7 @@ STATUS: tuple[tuple[type[RingbackError], HTTPStatus], ...] = (
     (Forbidden, HTTPStatus.FORBIDDEN),
     (NotFound, HTTPStatus.NOT_FOUND),
     (Conflict, HTTPStatus.CONFLICT),
+    (PreconditionFailed, HTTPStatus.PRECONDITION_FAILED),
     (ConcurrentUpdate, HTTPStatus.CONFLICT),
     (StoreUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
     (BusUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -63,13 +65,19 @@ def problem(status: HTTPStatus, code: str, detail: str, **members: Any) -> Respo
 
 def problem_of(error: RingbackError) -> Response:
     status = status_of(error)
-    members = {"errors": error.errors} if isinstance(error, Invalid) and error.errors else {}
-    response = problem(status, error.code, error.message, **members)
+    response = problem(status, error.code, error.message, **_members(error))
     if status is HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = "5"
     return response
+
+
+def _members(error: RingbackError) -> dict[str, Any]:
+    """What a kind of error says besides: extension members, as RFC 9457 section 3.2 calls them."""
+    if isinstance(error, Invalid) and error.errors:
+        return {"errors": error.errors}
+    return {**error.extra} if isinstance(error, Conflict) else {}
 
 
 def http_problem(error: HTTPException) -> Response:

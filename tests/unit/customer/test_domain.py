@@ -1,26 +1,40 @@
-"""A profile and its timeline are functions of the set of facts: not of order, repetition or batches."""
+"""Records, views and entries are functions of the set of facts: not of order, repetition or batches."""
 
-from datetime import datetime
+import copy
+from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from customer import appointments, texts
+from customer.appointments import STATUSES, AppointmentFact, totals
+from customer.calls import OUTCOMES_BY_WEIGHT, CallFact, entry_id_of, merged_call
 from customer.domain import (
-    OUTCOMES_BY_WEIGHT,
-    CallFact,
+    COUNTED,
     Document,
     changed_fields,
     customer_id_of,
-    entry_id_of,
-    new_profile,
-    see_call,
+    first_seen_by,
+    hidden,
+    named_by_caller_id,
+    new_own,
+    new_record,
+    noted,
+    viewed,
 )
+from customer.segments import Rules
+from customer.texts import STATUSES_BY_RANK, TextFact
 from ringback.contracts.calls import MISSED_REASONS
 from tests.unit.fakes import CALLER, at
 
 KIND = "mobile"
+RULES = Rules(vip_appointments=10, inactive_months=6)
+
+
+# Calls, and what a record keeps of them.
 
 
 def fact(call: str = "CA1", seconds: float = 0, name: str | None = None, **values: Any) -> CallFact:
@@ -40,26 +54,22 @@ def missed(call: str = "CA1", seconds: float = 30, reason: str = "no-answer", na
 
 
 class History:
-    """One customer's documents, as facts are taken in one by one."""
+    """What one record keeps of calls, as facts are taken in one by one."""
 
     def __init__(self, *facts: CallFact) -> None:
-        self.profile: Document | None = None
+        self.own: Document = new_own(CALLER, KIND, "call", facts[0].at)
         self.entries: dict[str, Document] = {}
         for one in facts:
             self.see(one)
 
     def see(self, one: CallFact) -> None:
-        seen = see_call(self.profile, self.entries.get(one.call_sid), one, "USD")
-        self.profile, self.entries[one.call_sid] = seen.profile, seen.entry
+        before = self.entries.get(one.call_sid)
+        entry = self.entries[one.call_sid] = merged_call(before, one, "record")
+        own = noted(self.own, before, entry, one.at, contact=True)
+        self.own = named_by_caller_id(first_seen_by(own, "call", one.at), one.name, one.at)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, History) and self.shown() == other.shown()
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def shown(self) -> tuple[Document | None, dict[str, Document]]:
-        return self.profile, self.entries
+    def shown(self) -> tuple[Document, dict[str, Document]]:
+        return self.own, self.entries
 
 
 @st.composite
@@ -84,33 +94,31 @@ histories = st.tuples(*(facts_of_a_call(call) for call in ("CA1", "CA2", "CA3"))
 @given(histories, st.data())
 def test_order_and_repetition_do_not_matter(facts: list[CallFact], data: st.DataObject) -> None:
     repeated = facts + data.draw(st.lists(st.sampled_from(facts), max_size=5))
-    assert History(*data.draw(st.permutations(repeated))) == History(*facts)
+    assert History(*data.draw(st.permutations(repeated))).shown() == History(*facts).shown()
 
 
 @given(histories)
 def test_the_counters_are_those_of_the_entries(facts: list[CallFact]) -> None:
     history = History(*facts)
-    assert history.profile is not None
     entries = list(history.entries.values())
-    assert history.profile["total_calls"] == len(entries)
-    assert history.profile["missed_calls"] == sum(entry["outcome"] == "missed" for entry in entries)
+    assert history.own["total_calls"] == len(entries)
+    assert history.own["missed_calls"] == sum(entry["outcome"] == "missed" for entry in entries)
+    assert history.own["total_texts"] == 0
 
 
 @given(histories)
-def test_a_profile_spans_all_that_was_seen(facts: list[CallFact]) -> None:
-    profile = History(*facts).profile
-    assert profile is not None
+def test_a_record_spans_all_that_was_seen(facts: list[CallFact]) -> None:
+    own = History(*facts).own
     moments = [one.at for one in facts]
-    assert profile["created_at"] == min(moments)
-    assert profile["last_activity_at"] == profile["updated_at"] == max(moments)
+    assert own["created_at"] == own["source_at"] == min(moments)
+    assert own["last_contact_at"] == own["updated_at"] == max(moments)
 
 
 @given(histories)
 def test_of_several_names_the_earliest_stays(facts: list[CallFact]) -> None:
-    profile = History(*facts).profile
-    assert profile is not None
+    own = History(*facts).own
     named = sorted((one.at, one.name) for one in facts if one.name)
-    assert (profile["named_at"], profile["name"]) == (named[0] if named else (None, None))
+    assert (own["named_at"], own["name"]) == (named[0] if named else (None, None))
 
 
 @given(histories)
@@ -127,19 +135,20 @@ def test_a_call_shows_its_best_evidence(facts: list[CallFact]) -> None:
 
 @given(histories)
 def test_nothing_is_changed_in_place(facts: list[CallFact]) -> None:
-    history = History(*facts[:-1])
-    profile = dict(history.profile) if history.profile else None
-    entry = dict(history.entries.get(facts[-1].call_sid, {}))
-    see_call(history.profile, history.entries.get(facts[-1].call_sid), facts[-1], "USD")
-    assert (history.profile, history.entries.get(facts[-1].call_sid, {})) == (profile, entry)
+    history = History(*facts)
+    own, entries = history.shown()
+    before = copy.deepcopy((own, entries))
+    entries_before = dict(entries)
+    for one in facts:
+        history.see(one)
+    assert (own, entries_before) == before
 
 
 @pytest.mark.parametrize("reason", MISSED_REASONS)
 def test_a_call_that_somebody_answered_was_not_missed(reason: str) -> None:
     for facts in ([missed(reason=reason), answered()], [answered(), missed(reason=reason)]):
         history = History(*facts)
-        assert history.profile is not None
-        assert history.profile["missed_calls"] == 0
+        assert history.own["missed_calls"] == 0
         assert history.entries["CA1"]["outcome"] == "answered"
         assert history.entries["CA1"]["duration_seconds"] == 20
 
@@ -153,7 +162,7 @@ def test_what_ringing_led_to_says_more_than_a_guess(reason: str) -> None:
 
 def test_of_two_ends_alike_the_earlier_counts_whichever_came_first() -> None:
     early, late = missed(seconds=20), missed(seconds=30)
-    assert History(early, late) == History(late, early)
+    assert History(early, late).shown() == History(late, early).shown()
     assert History(early, late).entries["CA1"]["ended_at"] == at(20)
 
 
@@ -162,79 +171,226 @@ def test_every_end_that_can_be_told_is_weighed() -> None:
     assert sorted(OUTCOMES_BY_WEIGHT) == sorted(every)
 
 
-def test_a_missed_call_fills_a_profile_and_an_entry() -> None:
-    history = History(started(name="ANNA"), missed())
-    assert history.profile is not None
-    shown = (
-        "name",
-        "phone",
-        "phones",
-        "total_calls",
-        "missed_calls",
-        "segment",
-        "pipeline_stage",
-        "source",
-        "currency",
-    )
-    assert {name: history.profile[name] for name in shown} == {
-        "name": "ANNA",
-        "phone": CALLER,
-        "phones": [CALLER],
-        "total_calls": 1,
-        "missed_calls": 1,
-        "segment": "lead",
-        "pipeline_stage": "new_lead",
-        "source": "call",
-        "currency": "USD",
-    }
-    entry = history.entries["CA1"]
-    assert (entry["kind"], entry["outcome"], entry["reason"], entry["voicemail"]) == (
-        "call",
-        "missed",
-        "no-answer",
-        True,
-    )
-    assert (entry["at"], entry["ended_at"], entry["direction"]) == (at(0), at(30), "inbound")
-    assert entry["customer_id"] == history.profile["_id"]
+# Names.
 
 
-def edited(name: str | None) -> Document:
-    """A profile whose name a person set: there is no `named_at`."""
-    return {**new_profile(started(), "USD"), "name": name, "named_at": None}
+def named(name: str | None, seconds: float | None = None) -> Document:
+    """A record whose name a person set, or a caller ID did at that time."""
+    moment = None if seconds is None else at(seconds)
+    return {**new_own(CALLER, KIND, "call", at(0)), "name": name, "named_at": moment}
 
 
-def test_a_persons_edit_is_never_overwritten() -> None:
-    for one in (started(seconds=-100, name="CALLER ID"), answered(name="CALLER ID")):
-        assert see_call(edited("Anna Nováková"), None, one, "USD").profile["name"] == "Anna Nováková"
+@pytest.mark.parametrize("seconds", [-100, 0, 100])
+def test_a_persons_edit_is_never_overwritten(seconds: float) -> None:
+    edited = named("Anna Nováková")
+    assert named_by_caller_id(edited, "CALLER ID", at(seconds)) == edited
 
 
 def test_a_blank_is_filled() -> None:
-    assert see_call(edited(None), None, started(name="ANNA"), "USD").profile["name"] == "ANNA"
+    assert named_by_caller_id(named(None), "ANNA", at(5)) == named("ANNA", 5)
 
 
-def test_a_fact_without_a_name_takes_none_away() -> None:
-    history = History(started(name="ANNA"), missed(seconds=-5))
-    assert history.profile is not None
-    assert history.profile["name"] == "ANNA"
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_a_fact_without_a_name_takes_none_away(nothing: str | None) -> None:
+    assert named_by_caller_id(named("ANNA", 5), nothing, at(-5)) == named("ANNA", 5)
 
 
-def test_what_others_added_to_a_profile_stays() -> None:
-    profile = {
-        **new_profile(started(), "USD"),
-        "email": "a@b.c",
-        "segment": "vip",
-        "total_spent": 900,
-        "extra": 1,
+# How they came.
+
+sources = st.lists(st.tuples(st.sampled_from(["call", "sms", "import"]), st.integers(0, 3)), min_size=1, max_size=5)
+
+
+@given(sources)
+def test_what_came_first_tells_how_they_came(seen: list[tuple[str, int]]) -> None:
+    for order in (seen, seen[::-1]):
+        own = new_own(CALLER, KIND, order[0][0], at(order[0][1]))
+        for source, seconds in order[1:]:
+            own = first_seen_by(own, source, at(seconds))
+        assert (own["source_at"], own["source"]) == min((at(seconds), source) for source, seconds in seen)
+
+
+# Texts.
+
+text_facts = st.lists(
+    st.sampled_from(STATUSES_BY_RANK).map(
+        lambda status: TextFact(
+            "r1",
+            status,
+            at(STATUSES_BY_RANK.index(status)),
+            body="Hello" if status == "requested" else None,
+            purpose="marketing" if status == "requested" else None,
+            reason="opted_out" if status == "suppressed" else None,
+            message_sid="SM1" if status in ("sent", "delivered") else None,
+            error_code=30003 if status == "failed" else None,
+        )
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+def text_of(facts: Sequence[TextFact]) -> Document:
+    entry: Document | None = None
+    for one in facts:
+        entry = texts.merged_text(entry, one, "e", "demo", "record")
+    assert entry is not None
+    return entry
+
+
+@given(text_facts, st.randoms())
+def test_a_text_is_a_function_of_what_was_told_of_it(facts: list[TextFact], random: Any) -> None:
+    entry = text_of(facts)
+    random.shuffle(facts)
+    assert text_of(facts) == entry
+    told = {one.status: one for one in facts}
+    furthest = max(told.values(), key=lambda one: STATUSES_BY_RANK.index(one.status))
+    assert (entry["status"], entry["status_at"]) == (furthest.status, furthest.at)
+    assert (entry["error_code"], entry["reason"]) == (furthest.error_code, furthest.reason)
+    assert entry["at"] == min(one.at for one in facts)
+    assert entry["body"] == ("Hello" if "requested" in told else None)
+    assert entry["message_sid"] == ("SM1" if {"sent", "delivered"} & set(told) else None)
+
+
+# Appointments.
+
+appointment_facts = st.lists(
+    st.builds(
+        AppointmentFact,
+        appointment_id=st.sampled_from(["a", "b", "c"]),
+        starts_at=st.integers(0, 9).map(at),
+        service=st.just("Cleaning"),
+        price=st.integers(0, 10**12),
+        currency=st.sampled_from(["USD", "EUR"]),
+        status=st.sampled_from(STATUSES),
+        told_at=st.integers(0, 9).map(at),
+        told_by=st.uuids().map(str),
+    ),
+    max_size=12,
+)
+
+
+def appointments_of(facts: Sequence[AppointmentFact]) -> dict[str, Document]:
+    entries: dict[str, Document] = {}
+    for one in facts:
+        entries[one.appointment_id] = appointments.merged(
+            entries.get(one.appointment_id), one, entry_id=one.appointment_id, business="demo", owner="record"
+        )
+    return entries
+
+
+@given(appointment_facts, st.data())
+def test_of_what_is_told_of_an_appointment_the_newest_counts(
+    facts: list[AppointmentFact], data: st.DataObject
+) -> None:
+    entries = appointments_of(facts)
+    repeated = facts + (data.draw(st.lists(st.sampled_from(facts), max_size=4)) if facts else [])
+    assert appointments_of(data.draw(st.permutations(repeated))) == entries
+    for appointment_id, entry in entries.items():
+        told = [one for one in facts if one.appointment_id == appointment_id]
+        newest = max(told, key=lambda one: (one.told_at, one.told_by))
+        assert (entry["status"], entry["price"], entry["at"]) == (newest.status, newest.price, newest.starts_at)
+        assert entry["booked_at"] == min(one.told_at for one in told)
+
+
+@given(appointment_facts)
+def test_totals_are_those_of_the_appointments(facts: list[AppointmentFact]) -> None:
+    entries = list(appointments_of(facts).values())
+    completed = [entry for entry in entries if entry["status"] == "completed"]
+    counted = totals(entries)
+    assert counted["total_appointments"] == sum(entry["status"] != "canceled" for entry in entries)
+    assert counted["last_visit_at"] == max((entry["starts_at"] for entry in completed), default=None)
+    for currency in ("USD", "EUR"):
+        prices = [entry["price"] for entry in completed if entry["currency"] == currency]
+        expected = {"total": sum(prices), "visits": len(prices)} if prices else None
+        assert counted["spend"].get(currency) == expected
+
+
+# Views.
+
+
+@st.composite
+def owns(draw: st.DrawFn, name: str) -> Document:
+    """A record's own facts, its numbers unlike those of records with another name."""
+    moments = st.integers(0, 9).map(at)
+    number = st.integers(0, 9).map(lambda digit: f"+1212555{name}{digit}")
+    visits = draw(st.dictionaries(st.sampled_from(["USD", "EUR"]), st.integers(0, 10**6), max_size=2))
+    return {
+        **new_own(None, KIND, draw(st.sampled_from(["call", "sms"])), draw(moments)),
+        "phones": draw(st.lists(number, max_size=3, unique=True)),
+        "name": draw(st.none() | st.just(name)),
+        "email": draw(st.none() | st.just(f"{name}@example.com")),
+        "last_contact_at": draw(moments),
+        "last_appointment_at": draw(st.none() | moments),
+        "last_visit_at": draw(st.none() | moments),
+        "stage": draw(st.sampled_from(["new_lead", "contacted", "lost"])),
+        "staged_at": draw(st.none() | moments),
+        "spend": {currency: {"total": total, "visits": 1} for currency, total in sorted(visits.items())},
+        **{counter: draw(st.integers(0, 5)) for counter in COUNTED},
     }
-    seen = see_call(profile, None, missed("CA9", 99), "CZK").profile
-    assert {name: seen[name] for name in ("email", "segment", "total_spent", "extra", "currency")} == {
-        "email": "a@b.c",
-        "segment": "vip",
-        "total_spent": 900,
-        "extra": 1,
-        "currency": "USD",
-    }
 
+
+groups = st.tuples(owns("100"), owns("200"), owns("300"))
+
+
+def view_of(parts: Sequence[Document]) -> Document:
+    members = [hidden(new_record(f"m{place}", "demo", own), "root") for place, own in enumerate(parts[1:])]
+    root = {**new_record("root", "demo", parts[0]), "members": [member["_id"] for member in members]}
+    return viewed(root, members, "USD", RULES, at(10))
+
+
+@given(groups)
+def test_a_view_adds_up_all_its_records(parts: tuple[Document, ...]) -> None:
+    view = view_of(parts)
+    assert view["phones"] == [phone for own in parts for phone in own["phones"]]
+    assert view["phone"] == next(iter(view["phones"]), None)
+    for counter in COUNTED:
+        assert view[counter] == sum(own[counter] for own in parts)
+    for currency in ("USD", "EUR"):
+        totals_of_parts = [own["spend"][currency]["total"] for own in parts if currency in own["spend"]]
+        found = view["spend"].get(currency, {"total": 0, "visits": 0})
+        assert found == {"total": sum(totals_of_parts), "visits": len(totals_of_parts)}
+    assert view["total_spent"] == view["spend"].get("USD", {"total": 0})["total"]
+    assert view["created_at"] == min(own["created_at"] for own in parts)
+    moments = [own[name] for own, name in product(parts, ("last_contact_at", "last_appointment_at")) if own[name]]
+    assert view["last_activity_at"] == max(moments)
+
+
+@given(groups)
+def test_a_view_shows_the_first_who_says_something(parts: tuple[Document, ...]) -> None:
+    view = view_of(parts)
+    for name in ("name", "email"):
+        assert view[name] == next((own[name] for own in parts if own[name]), None)
+    moved = [(own["staged_at"], -place) for place, own in enumerate(parts) if own["staged_at"]]
+    if moved:
+        assert view["pipeline_stage"] == parts[-max(moved)[1]]["stage"]
+
+
+@given(groups)
+def test_a_view_is_of_facts_that_it_leaves_alone_and_made_twice_is_the_same(parts: tuple[Document, ...]) -> None:
+    before = copy.deepcopy(parts)
+    view = view_of(parts)
+    members = [hidden(new_record(f"m{place}", "demo", own), "root") for place, own in enumerate(parts[1:])]
+    assert viewed(view, members, "USD", RULES, at(10)) == view
+    assert view["own"] == before[0]
+    assert parts == before
+
+
+@pytest.mark.parametrize(
+    ("counts", "segment"), [((9,), "lead"), ((10,), "vip"), ((4, 5), "lead"), ((4, 6), "vip"), ((4, 3, 3), "vip")]
+)
+def test_appointments_of_all_records_make_a_vip(counts: tuple[int, ...], segment: str) -> None:
+    parts = [{**new_own(None, KIND, "call", at(0)), "total_appointments": count} for count in counts]
+    assert view_of(parts)["segment"] == segment
+
+
+def test_a_record_that_became_part_of_another_is_found_by_nothing_but_its_id() -> None:
+    shown = view_of([{**new_own(CALLER, KIND, "call", at(0)), "name": "Anna", "email": "a@b.cz"}])
+    member = hidden({**shown, "search": ["anna"], "version": 3}, "other")
+    assert (member["merged_into"], member["phone"], member["own"]) == ("other", None, shown["own"])
+    assert not {"search", "phones", "name", "email", "last_activity_at", "segment_due_at"} & set(member)
+
+
+# Ids, and what is told.
 
 ids = st.tuples(
     st.sampled_from(["demo", "other"]),
@@ -262,5 +418,5 @@ def test_what_changed_is_named_with_its_new_value() -> None:
     before: Document = {"name": None, "phone": "+1", "at": at(0)}
     after: Document = {"name": "ANNA", "phone": "+1", "at": at(1)}
     assert changed_fields(before, after, ("name", "phone")) == {"name": "ANNA"}
-    moment: datetime = after["at"]
-    assert changed_fields(before, after, ("at",)) == {"at": moment}
+    assert changed_fields(before, after, ("at",)) == {"at": at(1)}
+    assert changed_fields({}, after, ("name",)) == {"name": "ANNA"}

@@ -1,4 +1,4 @@
-"""RecordCalls on the real unit of work: profiles, entries and what the others are told."""
+"""RecordEvents on the real unit of work: profiles, entries and what the others are told."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,15 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from customer.handlers import RecordEvents
+from customer.domain import customer_id_of
+from customer.handlers import KINDS, RecordEvents
+from customer.seals import seal_with
 from customer.store import CUSTOMERS, TIMELINE
 from ringback.contracts.envelope import Event, decode, new_event
 from ringback.errors import Permanent
-from ringback.phone import NAMELESS_KINDS
+from ringback.phone import NAMELESS_KINDS, identify
 from ringback.store.database import OUTBOX
-from tests.unit.fakes import CALLER, NUMBER, T0, Document, MemoryDatabase, at, sample_settings
+from tests.unit.fakes import CALLER, NUMBER, SECRET, T0, Document, MemoryDatabase, at, sample_settings
 
-RECORD_CALLS = RecordEvents(sample_settings().businesses, lambda: T0)
+SEAL = seal_with(SECRET)
+RECORD_EVENTS = RecordEvents(sample_settings().businesses, lambda: T0, SEAL)
 EXTRA: dict[str, dict[str, Any]] = {
     "call.started": {"direction": "inbound"},
     "call.completed": {"duration_seconds": 20, "answered_at": None},
@@ -54,7 +57,7 @@ def handle(database: MemoryDatabase, *events: Event) -> None:
     for one in unseen:
         work.mark_handled(one)
     if unseen:
-        RECORD_CALLS(work, unseen)
+        RECORD_EVENTS(work, unseen)
     work.commit()
 
 
@@ -119,7 +122,7 @@ def test_who_has_no_number_never_merges(database: MemoryDatabase, kind: str, cal
 
 def test_the_same_number_is_another_customer_of_another_business(database: MemoryDatabase) -> None:
     demo = sample_settings().businesses["demo"]
-    both = RecordEvents({"demo": demo, "other": demo}, lambda: T0)
+    both = RecordEvents({"demo": demo, "other": demo}, lambda: T0, SEAL)
     work = database.work()
     both(work, [event("call.started"), event("call.started", business="other")])
     work.commit()
@@ -194,3 +197,332 @@ def test_a_call_of_which_facts_disagree_about_the_caller_stays_one_call_of_one_c
     [entry] = database.documents(TIMELINE).values()
     assert (customer["total_calls"], customer["missed_calls"]) == (1, 1)
     assert entry["customer_id"] == customer["_id"]
+
+
+# Voicemails and transcripts.
+
+STRANGER = "+420601123456"
+KIND = identify(CALLER, "US").kind
+
+
+def recorded(call: str = "CA1", recording: str = "RE1", seconds: float = 40) -> Event:
+    data = {"call_sid": call, "recording_sid": recording, "duration_seconds": 12, "at": at(seconds)}
+    return new_event(
+        "call.recorded", business="demo", subject=call, time=at(seconds), data=data, cause=("recorded", recording)
+    )
+
+
+def transcribed(call: str = "CA1", text: str = "Hello", seconds: float = 60) -> Event:
+    data = {
+        "call_sid": call,
+        "recording_sid": None,
+        "text": text,
+        "confidence": None,
+        "source": "realtime",
+        "at": at(seconds),
+    }
+    return new_event(
+        "call.transcribed", business="demo", subject=call, time=at(seconds), data=data, cause=(call, text)
+    )
+
+
+def timeline(database: MemoryDatabase, kind: str) -> list[Document]:
+    entries = [entry for entry in database.documents(TIMELINE).values() if entry["kind"] == kind]
+    return sorted(entries, key=lambda entry: (entry["at"], entry["_id"]))
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_voicemail_and_a_transcript_that_come_before_their_call_find_it(
+    database: MemoryDatabase, *, together: bool
+) -> None:
+    early = [recorded(), transcribed()]
+    if together:
+        handle(database, *early, event("call.missed"))
+    else:
+        handle(database, *early)
+        assert [entry["customer_id"] for entry in database.documents(TIMELINE).values()] == [None, None]
+        assert not customers(database)
+        handle(database, event("call.missed"))
+    [customer] = customers(database)
+    for kind in ("call", "voicemail", "transcript"):
+        [entry] = timeline(database, kind)
+        assert entry["customer_id"] == customer["_id"]
+        assert not entry.get("awaits")
+
+
+def test_a_transcript_that_grew_takes_the_place_of_the_shorter_one(database: MemoryDatabase) -> None:
+    handle(database, event("call.started"), transcribed(text="Hello, this is Anna."), transcribed(text="Hello,"))
+    assert [entry["text"] for entry in timeline(database, "transcript")] == ["Hello, this is Anna."]
+    handle(database, transcribed(text="Hello, this is Anna. Bye."))
+    assert [entry["text"] for entry in timeline(database, "transcript")] == ["Hello, this is Anna. Bye."]
+
+
+def test_what_waits_for_a_call_is_not_given_to_another_one(database: MemoryDatabase) -> None:
+    handle(database, recorded("CA1"), recorded("CA2", "RE2"))
+    handle(database, event("call.missed", "CA2"))
+    assert [entry["call_sid"] for entry in timeline(database, "voicemail") if entry["customer_id"]] == ["CA2"]
+
+
+# Texts.
+
+
+def received(message: str = "SM1", seconds: float = 0, sender: str = CALLER, kind: str = KIND) -> Event:
+    data: dict[str, Any] = {
+        "message_sid": message,
+        "sender": sender,
+        "recipient": NUMBER,
+        "sender_kind": kind,
+        "body": "Hi",
+        "media": [],
+        "consent": None,
+        "keyword": None,
+        "at": at(seconds),
+    }
+    return new_event("sms.received", business="demo", subject=message, time=at(seconds), data=data, cause=(message,))
+
+
+def text(status: str, request: str = "r1", seconds: float = 0, to: str = CALLER, **data: Any) -> Event:
+    said: dict[str, Any] = {"request_id": request, "recipient": to}
+    if status == "requested":
+        said |= {"body": "Hello", "purpose": "transactional", "reason": "text_back"}
+    event_type = f"sms.{status}"
+    return new_event(
+        event_type, business="demo", subject=request, time=at(seconds), data=said | data, cause=(request, status)
+    )
+
+
+def test_a_text_that_comes_in_makes_a_customer(database: MemoryDatabase) -> None:
+    handle(database, received())
+    [customer] = customers(database)
+    assert (customer["phone"], customer["source"], customer["total_texts"]) == (CALLER, "sms", 1)
+    [entry] = timeline(database, "sms")
+    assert (entry["direction"], entry["body"], entry["customer_id"]) == ("inbound", "Hi", customer["_id"])
+
+
+def test_texts_of_withheld_senders_are_of_a_customer_each(database: MemoryDatabase) -> None:
+    handle(database, received("SM1", sender="", kind="withheld"), received("SM2", sender="", kind="withheld"))
+    assert [customer["total_texts"] for customer in customers(database)] == [1, 1]
+
+
+JOURNEY = [text("requested"), text("sent", seconds=2, message_sid="SM9"), text("delivered", seconds=5)]
+
+
+@given(st.permutations(JOURNEY), st.booleans())
+def test_a_text_of_ours_shows_how_far_it_got_whatever_came_last(journey: list[Event], one_batch: bool) -> None:
+    database = MemoryDatabase()
+    handle(database, event("call.missed"))
+    for batch in [journey] if one_batch else [[one] for one in journey]:
+        handle(database, *batch)
+    [entry] = timeline(database, "sms")
+    shown = {name: entry[name] for name in ("status", "body", "message_sid", "at", "status_at")}
+    assert shown == {
+        "status": "delivered",
+        "body": "Hello",
+        "message_sid": "SM9",
+        "at": at(0),
+        "status_at": at(5),
+    }
+    assert customers(database)[0]["total_texts"] == 1
+
+
+@pytest.mark.parametrize("late", [text("suppressed", reason="opted_out"), text("failed", error_code=30003)])
+def test_a_text_that_did_not_go_says_why(database: MemoryDatabase, late: Event) -> None:
+    handle(database, event("call.missed"), text("requested"), late)
+    [entry] = timeline(database, "sms")
+    assert entry["status"] == late.type.removeprefix("sms.")
+    assert (entry["reason"], entry["error_code"]) == (late.data.get("reason"), late.data.get("error_code"))
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("first", [event("call.missed", seconds=9, kind=KIND), received(seconds=9)])
+def test_a_text_to_somebody_unknown_waits_for_them(database: MemoryDatabase, first: Event, *, together: bool) -> None:
+    early = [text("requested"), text("sent", seconds=2)]
+    if together:
+        handle(database, *early, first)
+    else:
+        handle(database, *early)
+        assert not customers(database)
+        handle(database, first)
+    handle(database, text("delivered", seconds=20))
+    [customer] = customers(database)
+    [entry] = [entry for entry in timeline(database, "sms") if entry["direction"] == "outbound"]
+    assert (entry["customer_id"], entry["status"], entry.get("awaits")) == (customer["_id"], "delivered", None)
+    assert customer["total_texts"] == len(timeline(database, "sms"))
+
+
+# Bookings.
+
+
+def booking(
+    status: str = "booked", seconds: float = 0, booking_id: str = "b1", price: int = 5000, **data: Any
+) -> Event:
+    said = {
+        "booking_id": booking_id,
+        "phone": CALLER,
+        "customer_id": None,
+        "name": None,
+        "starts_at": at(86_400),
+        "service": "Cleaning",
+        "price": price,
+        "currency": None,
+        "status": status,
+        **data,
+    }
+    cause = (booking_id, status, str(seconds))
+    return new_event(
+        "booking.recorded", business="demo", subject=booking_id, time=at(seconds), data=said, cause=cause
+    )
+
+
+def test_a_booking_makes_a_customer_and_an_appointment_and_tells_of_it(database: MemoryDatabase) -> None:
+    handle(database, booking(name="Anna"))
+    [customer] = customers(database)
+    assert (customer["phone"], customer["name"], customer["segment"]) == (CALLER, "Anna", "active")
+    [entry] = timeline(database, "appointment")
+    assert (entry["status"], entry["price"], entry["currency"]) == ("booked", 5000, "USD")
+    assert kinds_told(database) == ["appointment.booked", "customer.created"]
+    [booked] = [one for one in told(database) if one.type == "appointment.booked"]
+    assert booked.data["customer_id"] == customer["_id"]
+    assert (booked.data["price"], booked.data["starts_at"]) == (5000, at(86_400))
+
+
+def test_of_what_is_told_of_a_booking_the_newest_counts_however_often_it_is_told(database: MemoryDatabase) -> None:
+    handle(database, booking("completed", 60, price=7000))
+    handle(database, booking("booked"), booking("completed", 60, price=7000))
+    [customer] = customers(database)
+    assert (customer["total_appointments"], customer["total_spent"]) == (1, 7000)
+    assert customer["spend"] == {"USD": {"total": 7000, "visits": 1}}
+    assert kinds_told(database).count("appointment.completed") == 1
+    assert "appointment.booked" not in kinds_told(database)
+
+
+def test_a_booking_names_its_customer_by_number_in_any_writing_or_by_id(database: MemoryDatabase) -> None:
+    handle(database, event("call.missed", kind=KIND))
+    [customer] = customers(database)
+    handle(database, booking(phone="(212) 555-0123"))
+    handle(database, booking(booking_id="b2", phone=None, customer_id=customer["_id"]))
+    assert [one["total_appointments"] for one in customers(database)] == [2]
+
+
+@pytest.mark.parametrize(
+    "named", [{"phone": None, "customer_id": "nobody"}, {"phone": "12345"}, {"phone": "anonymous"}]
+)
+def test_a_booking_of_nobody_is_refused_for_good(database: MemoryDatabase, named: Document) -> None:
+    with pytest.raises(Permanent) as refused:
+        handle(database, booking(**named))
+    assert refused.value.code == "unknown_customer"
+    assert not database.collections
+
+
+def test_another_business_s_customer_is_not_booked_for(database: MemoryDatabase) -> None:
+    businesses = {name: sample_settings().businesses["demo"] for name in ("demo", "other")}
+    both = RecordEvents(businesses, lambda: T0, SEAL)
+    work = database.work()
+    both(work, [event("call.started", business="other")])
+    work.commit()
+    [theirs] = customers(database)
+    with pytest.raises(Permanent):
+        both(database.work(), [booking(phone=None, customer_id=theirs["_id"])])
+    work = database.work()
+    both(work, [booking(customer_id=theirs["_id"])])
+    work.commit()
+    assert {one["business"]: one["total_appointments"] for one in customers(database)} == {"demo": 1, "other": 0}
+
+
+# Stages.
+
+
+def staged(current: str, seconds: float, previous: str = "new_lead", customer: str | None = None) -> Event:
+    data = {
+        "customer_id": customer or customer_id_of("demo", CALLER, ""),
+        "previous": previous,
+        "current": current,
+        "cause": "manual",
+        "actor": "olga",
+        "seconds_in_previous_stage": None,
+        "at": at(seconds),
+    }
+    return new_event(
+        "lead.stage_changed", business="demo", subject="x", time=at(seconds), data=data, cause=(current, str(seconds))
+    )
+
+
+@pytest.mark.parametrize("last_first", [True, False])
+def test_the_latest_move_is_the_stage_and_each_stands_in_the_history(
+    database: MemoryDatabase, *, last_first: bool
+) -> None:
+    handle(database, event("call.missed"))
+    moves = [staged("contacted", 10), staged("lost", 20, "contacted")]
+    for move in reversed(moves) if last_first else moves:
+        handle(database, move)
+    assert customers(database)[0]["pipeline_stage"] == "lost"
+    assert [entry["to"] for entry in timeline(database, "stage")] == ["contacted", "lost"]
+
+
+def test_a_stage_of_nobody_is_refused_for_good(database: MemoryDatabase) -> None:
+    with pytest.raises(Permanent) as refused:
+        handle(database, staged("lost", 0, customer="nobody"))
+    assert refused.value.code == "unknown_customer"
+
+
+# All of it, in any order.
+
+LIFE = [
+    booking("booked", 50, name="ANNA B."),
+    booking("completed", 400, price=6000, name="ANNA B."),
+    booking("booked", 260, "b2"),
+    booking("canceled", 270, "b2"),
+    event("call.started", "CA1", 100, kind=KIND),
+    event("call.missed", "CA1", 130, kind=KIND),
+    event("call.started", "CA2", 200, kind=KIND, name="ANNA"),
+    event("call.completed", "CA2", 240, kind=KIND, name="ANNA"),
+    recorded("CA1", "RE1", 140),
+    transcribed("CA1", "Hello", 150),
+    transcribed("CA1", "Hello, this is Anna", 160),
+    text("requested", "r1", 20),
+    text("sent", "r1", 25, message_sid="SM9"),
+    text("delivered", "r1", 30),
+    text("requested", "r2", 300),
+    text("suppressed", "r2", 301, reason="opted_out"),
+    text("requested", "r3", 310, to=STRANGER),
+    text("failed", "r3", 311, to=STRANGER, error_code=30003),
+    received("SM1", 90),
+    received("SM2", 320),
+    staged("contacted", 500),
+    staged("appointment_set", 600, "contacted"),
+]
+# What makes somebody who was not known a customer; nobody moves a lead before.
+MAKES_A_CUSTOMER = frozenset({"call.started", "call.completed", "call.missed", "sms.received", "booking.recorded"})
+
+
+def possible(events: Sequence[Event]) -> list[Event]:
+    """The order with the moves of a lead that nobody has heard of put after the first that makes one."""
+    first = next(place for place, one in enumerate(events) if one.type in MAKES_A_CUSTOMER)
+    early = [one for one in events[:first] if one.type == "lead.stage_changed"]
+    before = [one for one in events[:first] if one.type != "lead.stage_changed"]
+    return [*before, events[first], *early, *events[first + 1 :]]
+
+
+def test_a_life_has_every_kind_of_event() -> None:
+    assert {one.type for one in LIFE} == set(KINDS)
+
+
+@given(st.permutations(LIFE), st.lists(st.sampled_from(LIFE), max_size=6), st.data())
+def test_whatever_is_told_in_whatever_order_ends_in_the_same_documents(
+    order: list[Event], repeated: list[Event], data: st.DataObject
+) -> None:
+    whole, piecemeal = MemoryDatabase(), MemoryDatabase()
+    handle(whole, *LIFE)
+    rest = possible([*order, *repeated])
+    while rest:
+        size = data.draw(st.integers(1, len(rest)))
+        handle(piecemeal, *rest[:size])
+        rest = rest[size:]
+    for collection in (CUSTOMERS, TIMELINE):
+        assert without_path(piecemeal, collection) == without_path(whole, collection)
+
+
+def without_path(database: MemoryDatabase, collection: str) -> dict[str, Document]:
+    """The documents without what tells of the way to them: versions, and which segments there were in between."""
+    found = without_version(database, collection)
+    return {key: document for key, document in found.items() if document.get("kind") != "segment"}

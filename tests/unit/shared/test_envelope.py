@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import Schema, fields, validate
 
+from ringback.contracts.appointments import BookingRecorded
 from ringback.contracts.catalogue import EVENT_TYPES
 from ringback.contracts.envelope import decode, encode, event_id, new_event, traceparent_of
 from ringback.contracts.fields import Timestamp
@@ -31,9 +32,19 @@ identities = st.sampled_from(
 
 def values_of(field: fields.Field[Any]) -> st.SearchStrategy[Any]:
     """Anything that a field of the catalogue holds."""
-    choice = next((v for v in field.validators if isinstance(v, validate.OneOf)), None)
-    strategy = plain_values_of(field) if choice is None else st.sampled_from(list(choice.choices))
+    ruled = (values_by(validator) for validator in field.validators)
+    chosen = next((strategy for strategy in ruled if strategy is not None), None)
+    strategy = plain_values_of(field) if chosen is None else chosen
     return st.none() | strategy if field.allow_none else strategy
+
+
+def values_by(validator: object) -> st.SearchStrategy[Any] | None:
+    """What a rule allows, of one that says it all."""
+    if isinstance(validator, validate.OneOf):
+        return st.sampled_from(list(validator.choices))
+    if isinstance(validator, validate.Regexp):
+        return st.from_regex(validator.regex, fullmatch=True)
+    return None
 
 
 def plain_values_of(field: fields.Field[Any]) -> st.SearchStrategy[Any]:
@@ -61,6 +72,8 @@ def plain_values_of(field: fields.Field[Any]) -> st.SearchStrategy[Any]:
 
 def data_of(schema: Schema) -> st.SearchStrategy[dict[str, Any]]:
     drawn = st.fixed_dictionaries({name: values_of(field) for name, field in schema.fields.items()})
+    if isinstance(schema, BookingRecorded):
+        return drawn.filter(lambda data: data["phone"] or data["customer_id"])
     who = next((name for name in ("caller", "sender") if f"{name}_kind" in schema.fields), None)
     if who is None:
         return drawn

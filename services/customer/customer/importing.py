@@ -1,0 +1,144 @@
+"""Use case: bring in customers from elsewhere, in batches, as often as wanted: who is there already is left alone."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from marshmallow import ValidationError, validate
+
+from customer import store
+from customer.csv_files import Row
+from customer.domain import Document, customer_id_of, new_own, new_record
+from customer.people import Needs, People
+from customer.seals import Seal
+from customer.telling import Cause, finish
+from ringback.businesses import Business
+from ringback.clock import Clock
+from ringback.phone import identify
+from ringback.store.database import Database
+from ringback.store.unit_of_work import UnitOfWork, repeated
+
+BATCH = 200
+LONGEST_NAME, LONGEST_EMAIL = 200, 254
+EMAIL = validate.Email()
+CREATED, EXISTS, REPEATED, ERASED, INVALID = OUTCOMES = ("created", "exists", "repeated", "erased", "invalid")
+WAS_ERASED = "was erased; whoever is a customer again is entered by hand"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a row; `customer_id` is who it is, or was already; `why` of what is not valid."""
+
+    line: int
+    outcome: str
+    customer_id: str | None = None
+    why: str | None = None
+
+
+@dataclass
+class Report:
+    counts: Counter[str] = field(default_factory=Counter)
+    notable: list[Result] = field(default_factory=list)
+    """All but the created."""
+
+    def add(self, result: Result) -> None:
+        self.counts[result.outcome] += 1
+        if result.outcome != CREATED:
+            self.notable.append(result)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    line: int
+    record_id: str
+    name: str
+    phone: str | None
+    phone_kind: str
+    email: str | None
+
+
+@dataclass(frozen=True)
+class Importing:
+    """`seal` is the one that customers were erased with: an old file does not bring them back."""
+
+    database: Database
+    businesses: Mapping[str, Business]
+    clock: Clock
+    seal: Seal
+
+    def run(
+        self, business: str, rows: Iterable[Row], *, dry_run: bool, on_batch: Callable[[int], None] = lambda _: None
+    ) -> Report:
+        """Idempotent on number, else e-mail: after an interruption the same file is simply brought in again."""
+        report, seen, remaining = Report(), dict[str, int](), iter(rows)
+        while batch := list(islice(remaining, BATCH)):
+            wanted = [one for one in (self._wanted(business, row, seen, report) for row in batch) if one]
+            for result in self._bring_in(business, wanted, dry_run):
+                report.add(result)
+            on_batch(len(batch))
+        return report
+
+    def _wanted(self, business: str, row: Row, seen: dict[str, int], report: Report) -> _Wanted | None:
+        """What a row asks for; None, with the reason in the report, when that is nothing."""
+        try:
+            wanted = _read(business, row, self.businesses[business].country)
+        except ValueError as error:
+            report.add(Result(row.line, INVALID, why=str(error)))
+            return None
+        first = seen.setdefault(wanted.record_id, row.line)
+        if first != row.line:
+            report.add(Result(row.line, REPEATED, wanted.record_id, f"as line {first}"))
+            return None
+        return wanted
+
+    def _bring_in(self, business: str, wanted: Sequence[_Wanted], dry_run: bool) -> list[Result]:
+        def act(work: UnitOfWork) -> list[Result]:
+            needs = Needs(records={one.record_id for one in wanted})
+            erased = store.erased_of(work, self.seal, needs.records)
+            people = People(work, self.businesses, self.clock(), erased)
+            needs.phones[business] |= {one.phone for one in wanted if one.phone}
+            people.load(needs)
+            return [_bring_in(people, business, one) for one in wanted]
+
+        if dry_run:
+            return act(UnitOfWork(self.database, self.clock))
+        return repeated(self.database, self.clock, act)
+
+
+def _bring_in(people: People, business: str, one: _Wanted) -> Result:
+    known = people.with_phone(business, one.phone) or people.record(one.record_id)
+    if known is not None:
+        return Result(one.line, EXISTS, people.root_of(known)["_id"])
+    if one.record_id in people.erased:
+        return Result(one.line, ERASED, why=WAS_ERASED)
+    own: Document = new_own(one.phone, one.phone_kind, "import", people.now)
+    own |= {"name": one.name or None, "email": one.email}
+    finish(people, new_record(one.record_id, business, own), Cause(f"import:{one.record_id}", people.now))
+    return Result(one.line, CREATED, one.record_id)
+
+
+def _read(business: str, row: Row, country: str) -> _Wanted:
+    """Raises ValueError with the reason."""
+    name, email = row.values.get("name", ""), row.values.get("email", "").lower() or None
+    caller = identify(row.values["phone"], country) if row.values.get("phone") else None
+    if caller is not None and caller.e164 is None:
+        raise ValueError("the phone is no number")
+    if caller is None and email is None:
+        raise ValueError("neither phone nor e-mail")
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        raise ValueError("the name is too long or holds control characters")
+    if email is not None:
+        _check_email(email)
+    phone = caller.e164 if caller else None
+    record_id = customer_id_of(business, phone, f"import\n{email}")
+    return _Wanted(row.line, record_id, name, phone, caller.kind if caller else "none", email)
+
+
+def _check_email(text: str) -> None:
+    try:
+        EMAIL(text)
+    except ValidationError as error:
+        raise ValueError("the e-mail is none") from error
+    if len(text) > LONGEST_EMAIL:
+        raise ValueError("the e-mail is too long")

@@ -1,0 +1,124 @@
+"""Bringing in customers: once each, however often the file is brought in, and every row accounted for."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from customer.csv_files import Row
+from customer.domain import customer_id_of
+from customer.handlers import RecordEvents
+from customer.importing import Importing, Report
+from customer.seals import seal_with
+from customer.store import CUSTOMERS, ERASED
+from ringback.contracts.envelope import decode
+from ringback.store.database import OUTBOX
+from tests.support.events import call_event
+from tests.unit.fakes import CALLER, SECRET, T0, Document, MemoryDatabase, sample_settings
+
+BUSINESSES = sample_settings().businesses
+SEAL = seal_with(SECRET)
+
+
+def row(line: int, **values: str) -> Row:
+    return Row(line, values)
+
+
+def bring_in(database: MemoryDatabase, *rows: Row, dry_run: bool = False) -> Report:
+    return Importing(database.as_database(), BUSINESSES, lambda: T0, SEAL).run("demo", rows, dry_run=dry_run)
+
+
+def counts(report: Report) -> Mapping[str, int]:
+    return dict(report.counts)
+
+
+def customers(database: MemoryDatabase) -> list[Document]:
+    return list(database.documents(CUSTOMERS).values())
+
+
+@pytest.fixture
+def database() -> MemoryDatabase:
+    return MemoryDatabase()
+
+
+def test_a_row_becomes_a_customer(database: MemoryDatabase) -> None:
+    report = bring_in(database, row(2, name="Anna", phone="(212) 555-0123", email="Anna@B.example"))
+    assert counts(report) == {"created": 1}
+    [anna] = customers(database)
+    assert (anna["name"], anna["phone"], anna["email"]) == ("Anna", CALLER, "anna@b.example")
+    assert (anna["source"], anna["segment"], anna["pipeline_stage"]) == ("import", "lead", "new_lead")
+    [told] = [decode(one["body"]) for one in database.documents(OUTBOX).values()]
+    assert (told.type, told.data["source"]) == ("customer.created", "import")
+
+
+def test_a_second_time_nobody_is_new(database: MemoryDatabase) -> None:
+    rows = [row(2, name="Anna", phone="2125550123"), row(3, name="Bob", email="bob@b.example")]
+    bring_in(database, *rows)
+    before = customers(database)
+    report = bring_in(database, *rows)
+    assert counts(report) == {"exists": 2}
+    assert [result.customer_id for result in report.notable] == [customer["_id"] for customer in before]
+    assert customers(database) == before
+
+
+def test_after_an_interruption_the_rest_is_brought_in(database: MemoryDatabase) -> None:
+    rows = [row(number, phone=f"212555{number:04d}") for number in range(2, 500)]
+    bring_in(database, *rows[:200])
+    assert counts(bring_in(database, *rows)) == {"exists": 200, "created": 298}
+    assert len(customers(database)) == 498
+
+
+def test_whoever_called_before_is_there_already(database: MemoryDatabase) -> None:
+    work = database.work()
+    RecordEvents(BUSINESSES, lambda: T0, SEAL)(work, [call_event("call.started", "CA1", CALLER)])
+    work.commit()
+    report = bring_in(database, row(2, name="Anna", phone=CALLER))
+    assert counts(report) == {"exists": 1}
+
+
+def test_a_file_that_repeats_itself_is_told_where(database: MemoryDatabase) -> None:
+    report = bring_in(database, row(2, phone="2125550123"), row(3, phone="+1 212 555 0123"))
+    assert counts(report) == {"created": 1, "repeated": 1}
+    assert report.notable[0].why == "as line 2"
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"phone": "12"}, "the phone is no number"),
+        ({"phone": "anonymous"}, "the phone is no number"),
+        ({"name": "Anna"}, "neither phone nor e-mail"),
+        ({"email": "anna"}, "the e-mail is none"),
+        ({"phone": "2125550123", "name": "x" * 201}, "the name is too long or holds control characters"),
+        ({"phone": "2125550123", "name": "a\x00b"}, "the name is too long or holds control characters"),
+    ],
+)
+def test_a_row_that_is_none_is_told_and_left_out(database: MemoryDatabase, values: dict[str, str], why: str) -> None:
+    report = bring_in(database, row(2, **values), row(3, phone="2125550199"))
+    assert counts(report) == {"invalid": 1, "created": 1}
+    assert (report.notable[0].line, report.notable[0].why) == (2, why)
+
+
+def test_a_dry_run_says_the_same_and_changes_nothing(database: MemoryDatabase) -> None:
+    rows = [row(2, phone="2125550123"), row(3, phone="x")]
+    assert counts(bring_in(database, *rows, dry_run=True)) == {"created": 1, "invalid": 1}
+    assert (customers(database), database.documents(OUTBOX)) == ([], {})
+
+
+def test_an_old_file_does_not_bring_back_who_was_erased(database: MemoryDatabase) -> None:
+    rows = [row(2, name="Anna", phone=CALLER), row(3, name="Bob", email="bob@b.example")]
+    bring_in(database, *rows)
+    for customer_id in list(database.documents(CUSTOMERS)):
+        del database.collections[CUSTOMERS][customer_id]
+        database.insert(ERASED, {"_id": SEAL(customer_id), "at": T0})
+    assert counts(bring_in(database, *rows)) == {"erased": 2}
+    assert customers(database) == []
+
+
+def test_who_was_erased_and_called_again_is_there(database: MemoryDatabase) -> None:
+    database.insert(ERASED, {"_id": SEAL(customer_id_of("demo", CALLER, "")), "at": T0})
+    work = database.work()
+    RecordEvents(BUSINESSES, lambda: T0, SEAL)(work, [call_event("call.started", "CA1", CALLER)])
+    work.commit()
+    [again] = customers(database)
+    [result] = bring_in(database, row(2, name="Anna", phone=CALLER)).notable
+    assert (result.outcome, result.customer_id) == ("exists", again["_id"])
