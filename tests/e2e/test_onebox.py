@@ -87,8 +87,8 @@ def _callers(plan: Plan) -> set[str | None]:
 
 
 def _senders(plan: Plan) -> set[str | None]:
-    """Who texted the business, from a number that says who they are. Its WhatsApp address is nobody's number here."""
-    texts = [step for planned in plan for step in planned.steps if step.path == SMS and step.first("To") == CALLED]
+    """Who texted the business, over WhatsApp too, from a number that says who they are."""
+    texts = [step for planned in plan for step in planned.steps if step.path == SMS and CALLED in step.first("To")]
     return {identify(text.first("From"), "US").e164 for text in texts} - {None}
 
 
