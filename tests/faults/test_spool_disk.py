@@ -20,7 +20,7 @@ from pathlib import Path
 from call_ingest.spool import Spool, SpoolUnavailable
 spool = Spool(Path(sys.argv[1]))
 def say(*words):
-    print(*words, flush=True)
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())  # at once, whoever else writes
 def append(number):
     spool.append([b"%d" % number, b"%d, the second of its group" % number])
     say("appended", number)
