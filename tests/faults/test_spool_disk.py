@@ -20,7 +20,8 @@ from pathlib import Path
 from call_ingest.spool import Spool, SpoolUnavailable
 spool = Spool(Path(sys.argv[1]))
 def say(*words):
-    os.write(1, (" ".join(map(str, words)) + "\\n").encode())  # at once, whoever else writes
+    sys.stdout.write(" ".join(map(str, words)) + "\\n")  # in one piece, whoever else writes
+    sys.stdout.flush()
 def append(number):
     spool.append([b"%d" % number, b"%d, the second of its group" % number])
     say("appended", number)
