@@ -23,13 +23,7 @@ DIAL_OUTCOMES: Mapping[str, str | None] = {
 # Reasons that only say that the result of ringing did not come.
 UNSURE = frozenset({"abandoned", "timeout"})
 # What the caller was answered (see twiml.py), as far as the outcome depends on it.
-RING, RING_AS_US, TAKE_MESSAGE, TURN_AWAY, PUT_THROUGH = (
-    "ring",
-    "ring_as_us",
-    "take_message",
-    "turn_away",
-    "put_through",
-)
+RING, RING_AS_US, TAKE_MESSAGE, TURN_AWAY = "ring", "ring_as_us", "take_message", "turn_away"
 RUNG = frozenset({RING, RING_AS_US})
 COMPLETED, MISSED, REJECTED = "completed", "missed", "rejected"
 REST = "rest"

@@ -39,10 +39,10 @@ class Reception:
         """
         now = self.clock()
         business = self._business(webhook)
-        if not store.subject_of(webhook):
+        document = store.raw_request(webhook, now, business, DECISIONS[webhook.kind](webhook, business, now))
+        if not document["subject"]:
             log.warning("webhook.without_sid", kind=webhook.kind)
-        answer = DECISIONS[webhook.kind](webhook, business, now)
-        stored = self.journal.append(store.raw_request(webhook, now, business, answer))
+        stored = self.journal.append(document)
         return self._document(stored["answer"], business)
 
     def _document(self, answer: str, business: Business | None) -> str:

@@ -58,8 +58,10 @@ def hold(descriptor: int, path: Path) -> bool:
 
 
 def make(folder: Path) -> None:
+    """Each folder that was missing is on disk when it returns: a file is lost with the folder that holds it."""
     if not folder.exists():
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
         _sync(folder.parent)
 
 

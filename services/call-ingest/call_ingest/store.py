@@ -68,13 +68,8 @@ INDEXES: Indexes = {
 UTC_AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
 
-def subject_of(webhook: Accepted) -> str:
-    """The SID of the call or message that it is about."""
-    return webhook.first(*SIDS.get(webhook.kind, ("CallSid",)))
-
-
 def raw_request(webhook: Accepted, now: datetime, business: Business | None, answer: str) -> Document:
-    subject = subject_of(webhook)
+    subject = webhook.first(*SIDS.get(webhook.kind, ("CallSid",)))
     return {
         "_id": raw_request_id(webhook.target, webhook.params),
         "kind": webhook.kind,

@@ -10,6 +10,7 @@ from marshmallow import ValidationError, validate
 from customer import store
 from customer.csv_files import Row
 from customer.domain import Document, customer_id_of, new_own, new_record
+from customer.handlers import of_phone, with_waiting
 from customer.people import Needs, People
 from customer.seals import Seal
 from customer.telling import Cause, finish
@@ -97,7 +98,9 @@ class Importing:
             needs = Needs(records={one.record_id for one in wanted})
             erased = store.erased_of(work, self.seal, needs.records)
             people = People(work, self.businesses, self.clock(), erased)
-            needs.phones[business] |= {one.phone for one in wanted if one.phone}
+            phones = {one.phone for one in wanted if one.phone}
+            needs.phones[business] |= phones
+            needs.awaited |= {of_phone(business, phone) for phone in phones}
             people.load(needs)
             return [_bring_in(people, business, one) for one in wanted]
 
@@ -114,7 +117,8 @@ def _bring_in(people: People, business: str, one: _Wanted) -> Result:
         return Result(one.line, ERASED, why=WAS_ERASED)
     own: Document = new_own(one.phone, one.phone_kind, "import", people.now)
     own |= {"name": one.name or None, "email": one.email}
-    finish(people, new_record(one.record_id, business, own), Cause(f"import:{one.record_id}", people.now))
+    record = with_waiting(people, new_record(one.record_id, business, own), one.phone)
+    finish(people, record, Cause(f"import:{one.record_id}", people.now))
     return Result(one.line, CREATED, one.record_id)
 
 

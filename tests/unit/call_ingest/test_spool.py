@@ -670,3 +670,13 @@ def test_threads_append_while_others_drain(spool: Spool, monkeypatch: pytest.Mon
     for index in range(4):
         mine = [record for record in taken if record.startswith(b"%d " % index)]
         assert mine == [b"%d %02d%s" % (index, number, end) for number in range(50) for end in (b"", b" more")]
+
+
+def test_every_folder_that_was_made_is_on_disk_before_the_first_append_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a power loss takes the file with the folder that holds it."""
+    synced: list[Path] = []
+    monkeypatch.setattr(spool_files, "_sync", synced.append)
+    Spool(tmp_path / "var" / "spool" / "call-ingest").append([b"x"])
+    assert synced[:3] == [tmp_path, tmp_path / "var", tmp_path / "var" / "spool"]

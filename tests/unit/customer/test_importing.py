@@ -9,8 +9,8 @@ from customer.domain import customer_id_of
 from customer.handlers import RecordEvents
 from customer.importing import Importing, Report
 from customer.seals import seal_with
-from customer.store import CUSTOMERS, ERASED
-from ringback.contracts.envelope import decode
+from customer.store import CUSTOMERS, ERASED, TIMELINE
+from ringback.contracts.envelope import decode, new_event
 from ringback.store.database import OUTBOX
 from tests.support.events import call_event
 from tests.unit.fakes import CALLER, SECRET, T0, Document, MemoryDatabase, sample_settings
@@ -122,3 +122,15 @@ def test_who_was_erased_and_called_again_is_there(database: MemoryDatabase) -> N
     [again] = customers(database)
     [result] = bring_in(database, row(2, name="Anna", phone=CALLER)).notable
     assert (result.outcome, result.customer_id) == ("exists", again["_id"])
+
+
+def test_texts_that_went_to_the_number_before_are_theirs(database: MemoryDatabase) -> None:
+    data = {"request_id": "r1", "recipient": CALLER, "message_sid": "SM1", "error_code": None, "reason": None}
+    sent = new_event("sms.sent", business="demo", subject="r1", time=T0, data=data, cause=("r1",))
+    work = database.work()
+    RecordEvents(BUSINESSES, lambda: T0, SEAL)(work, [sent])
+    work.commit()
+    bring_in(database, row(2, phone=CALLER))
+    [customer] = customers(database)
+    [entry] = database.documents(TIMELINE).values()
+    assert (customer["total_texts"], entry["customer_id"], entry["awaits"]) == (1, customer["_id"], None)
