@@ -22,11 +22,17 @@ def with_generated_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     A secret is made on first use, readable by its owner only. Beside each that is not set by hand stands its
     `generated_mark`.
     """
+    return with_kept_secrets(environ, make=True)
+
+
+def with_kept_secrets(environ: Mapping[str, str], *, make: bool = False) -> dict[str, str]:
+    """As `with_generated_secrets`, but makes none: for commands beside services that know another key."""
     folder = load_settings(environ).data / "secrets"
     merged = dict(environ)
     for name, generate in GENERATED.items():
-        if not merged.get(name) and not merged.get(f"{name}_FILE"):
-            merged[name] = kept(folder / name.lower(), generate)
+        path, by_hand = folder / name.lower(), merged.get(name) or merged.get(f"{name}_FILE")
+        if not by_hand and (make or path.exists()):
+            merged[name] = kept(path, generate)
             merged[generated_mark(name)] = "yes"
     return merged
 

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from customer.cli import customers
 from customer.store import CUSTOMERS, INDEXES
+from ringback.errors import InvalidSettings
 from ringback.store.database import Database, open_database
 
 FILE = "Full name,Mobile,Colour\nAnna,(212) 555-0123,red\nBob,4155550101,blue\nBob again,+14155550101,blue\nX,12,\n"
@@ -26,7 +27,8 @@ def database(mongo_url: str) -> Iterator[Database]:
 @pytest.fixture
 def run(mongo_url: str, tmp_path: Path, database: Database) -> Run:
     environ = {"RINGBACK_MONGO_URL": mongo_url, "RINGBACK_DATA": str(tmp_path / "var")}
-    return lambda *arguments: CliRunner().invoke(customers, [str(one) for one in arguments], env=environ)
+    key = {"RINGBACK_SECRET_KEY": "k" * 40}
+    return lambda *arguments: CliRunner().invoke(customers, [str(one) for one in arguments], env=environ | key)
 
 
 @pytest.fixture
@@ -92,3 +94,14 @@ def test_counting_anew_changes_nothing_unless_something_is_wrong(run: Run, file:
     assert run("resync", "--dry-run").stdout == f"{told} found otherwise.\n"
     assert run("resync").stdout == f"{told} set right.\n"
     assert run("resync").stdout == "2 records checked, 0 set right.\n"
+
+
+def test_without_the_services_key_nobody_is_brought_in(
+    file: Path, database: Database, mongo_url: str, tmp_path: Path
+) -> None:
+    """Whoever was erased would not be recognised."""
+    environ = {"RINGBACK_MONGO_URL": mongo_url, "RINGBACK_DATA": str(tmp_path / "var")}
+    result = CliRunner().invoke(customers, ["import", str(file), "--business", "demo"], env=environ)
+    assert isinstance(result.exception, InvalidSettings)
+    assert database[CUSTOMERS].count_documents({}) == 0
+    assert CliRunner().invoke(customers, ["resync"], env=environ).exit_code == 0

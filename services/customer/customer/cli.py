@@ -17,7 +17,7 @@ from customer.schemas import CustomerSchema
 from customer.seals import seal_with
 from ringback.clock import system_clock
 from ringback.running import with_running
-from ringback.secrets import with_generated_secrets
+from ringback.secrets import with_kept_secrets
 from ringback.settings import Settings, load_settings
 from ringback.store.database import Database, open_database
 
@@ -36,7 +36,7 @@ def customers() -> None:
 @click.option("--dry-run", is_flag=True, help="Report only, change nothing.")
 def import_(*, path: Path, business: str, mapping: tuple[str, ...], dry_run: bool) -> None:
     """Bring in customers; who is there already is left alone. Run it again after an interruption."""
-    with _opened(business) as (settings, database):
+    with _opened(business, "RINGBACK_SECRET_KEY") as (settings, database):
         assert settings.secret_key is not None
         importing = Importing(database, settings.businesses, system_clock, seal_with(settings.secret_key))
         try:
@@ -77,8 +77,8 @@ def resync(*, dry_run: bool) -> None:
 
 
 @contextmanager
-def _opened(business: str | None) -> Iterator[tuple[Settings, Database]]:
-    settings = with_running(load_settings(with_generated_secrets(os.environ), require=("RINGBACK_SECRET_KEY",)))
+def _opened(business: str | None, *required: str) -> Iterator[tuple[Settings, Database]]:
+    settings = with_running(load_settings(with_kept_secrets(os.environ), require=required))
     if business is not None and business not in settings.businesses:
         raise click.BadParameter(f"known are {', '.join(sorted(settings.businesses))}", param_hint="--business")
     assert settings.mongo_url is not None

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ringback.secrets import GENERATED, with_generated_secrets
+from ringback.errors import InvalidSettings
+from ringback.secrets import GENERATED, with_generated_secrets, with_kept_secrets
 from ringback.settings import generated_mark, load_settings
 
 
@@ -91,3 +92,13 @@ def test_of_many_that_start_at_once_one_decides(environ: dict[str, str]) -> None
         thread.join()
     assert not errors
     assert all(one == made[0] for one in made)
+
+
+def test_a_command_beside_the_services_makes_up_no_secret(environ: dict[str, str]) -> None:
+    """With a key of its own it would not recognise whom the services erased."""
+    assert with_kept_secrets(environ) == environ
+    with pytest.raises(InvalidSettings, match="RINGBACK_SECRET_KEY"):
+        load_settings(with_kept_secrets(environ), require=("RINGBACK_SECRET_KEY",))
+    assert with_kept_secrets(environ | {"RINGBACK_SECRET_KEY": "k" * 40})["RINGBACK_SECRET_KEY"] == "k" * 40
+    made = with_generated_secrets(environ)
+    assert with_kept_secrets(environ) == made
