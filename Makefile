@@ -6,10 +6,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-DISTRIBUTIONS := shared services/call-ingest services/customer deploy/onebox
+DISTRIBUTIONS := shared services/call-ingest services/customer services/pipeline services/recovery services/notifier \
+	deploy/onebox
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
-	$(foreach name,shared call-ingest customer,--no-emit-package ringback-$(name)) \
+	$(foreach name,shared call-ingest customer pipeline recovery notifier,--no-emit-package ringback-$(name)) \
 	$(DISTRIBUTIONS:%=%/pyproject.toml) requirements/build.in
 
 .PHONY: help setup run test test-fast lint format lock clean

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 from phonenumbers import SUPPORTED_REGIONS
 
+from ringback import templates
 from ringback.phone import E164
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -36,6 +37,31 @@ class TextBack:
     once_per_hours: int
     open: str
     closed: str
+
+
+@dataclass(frozen=True)
+class MissedCalls:
+    """How soon a missed call is to be answered, in minutes of opening hours, and when an open item is given up."""
+
+    respond_within_minutes: int
+    expire_after_days: int
+
+
+@dataclass(frozen=True)
+class Texting:
+    """How a business texts. `sender` is one of its numbers. `per_second` counts segments, as Twilio does.
+
+    Caps against loops and SMS pumping: texts to one number a day, texts a day, segments a day (what is paid for),
+    and the countries (ISO 3166) that are texted at all.
+    """
+
+    sender: str
+    messaging_service_sid: str | None
+    per_second: float
+    most_per_number_a_day: int
+    most_a_day: int
+    most_segments_a_day: int
+    countries: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -67,6 +93,9 @@ class Business:
     review_url: str | None
     hours: Hours | None
     text_back: TextBack
+    missed_calls: MissedCalls
+    texting: Texting
+    templates: Mapping[str, str]
     segments: SegmentRules
 
     def is_open(self, moment: datetime) -> bool:
@@ -107,16 +136,52 @@ class PhoneNumber(fields.String):
         return text
 
 
+class Template(fields.String):
+    """A text of at most 1,600 characters, the most that Twilio sends, with known placeholders."""
+
+    def __init__(self, *known: str, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Length(1, 1600), **kwargs)
+        self._known = known
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            templates.check(text, self._known)
+        except templates.TemplateError as error:
+            raise ValidationError(str(error)) from error
+        return text
+
+
 class TextBackSchema(Schema):
     enabled = fields.Boolean(load_default=True)
     delay_seconds = fields.Integer(load_default=60, validate=validate.Range(min=0, max=3600))
     once_per_hours = fields.Integer(load_default=24, validate=validate.Range(min=1, max=24 * 30))
-    open = fields.String(load_default=OPEN_TEXT)
-    closed = fields.String(load_default=CLOSED_TEXT)
+    open = Template(*templates.PLAIN, load_default=OPEN_TEXT)
+    closed = Template(*templates.PLAIN, load_default=CLOSED_TEXT)
 
     @post_load
     def build(self, data: dict[str, Any], **_: Any) -> TextBack:
         return TextBack(**data)
+
+
+class MissedCallsSchema(Schema):
+    respond_within_minutes = fields.Integer(load_default=5, validate=validate.Range(min=1, max=24 * 60))
+    expire_after_days = fields.Integer(load_default=30, validate=validate.Range(min=1, max=365))
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> MissedCalls:
+        return MissedCalls(**data)
+
+
+class TextingSchema(Schema):
+    sender = PhoneNumber(load_default=None)
+    messaging_service_sid = fields.String(load_default=None, validate=validate.Regexp(r"MG[0-9a-f]{32}\Z"))
+    # A United States long code sends one segment a second (twilio.com/docs/api/errors/30001).
+    per_second = fields.Float(load_default=1.0, validate=validate.Range(min=0.01, max=1000))
+    most_per_number_a_day = fields.Integer(load_default=10, validate=validate.Range(min=1))
+    most_a_day = fields.Integer(load_default=1000, validate=validate.Range(min=1))
+    most_segments_a_day = fields.Integer(load_default=3000, validate=validate.Range(min=1))
+    countries = fields.List(fields.String(validate=validate.OneOf(sorted(SUPPORTED_REGIONS))), load_default=None)
 
 
 class SegmentRulesSchema(Schema):
@@ -144,7 +209,20 @@ class BusinessSchema(Schema):
     review_url = fields.Url(load_default=None, schemes={"http", "https"})
     hours = fields.Dict(fields.String(validate=validate.OneOf(WEEKDAYS)), fields.List(Period()), load_default=None)
     text_back = fields.Nested(TextBackSchema, load_default=lambda: TextBackSchema().load({}))
+    missed_calls = fields.Nested(MissedCallsSchema, load_default=lambda: MissedCallsSchema().load({}))
+    texting = fields.Nested(TextingSchema, load_default=lambda: TextingSchema().load({}))
+    templates = fields.Dict(
+        fields.String(validate=validate.Regexp(KEY)),
+        Template(*templates.PLAIN),
+        load_default=dict,
+    )
     segments = fields.Nested(SegmentRulesSchema, load_default=lambda: SegmentRulesSchema().load({}))
+
+    @validates_schema
+    def texts_from_a_number_of_its_own(self, data: dict[str, Any], **_: Any) -> None:
+        sender = data.get("texting", {}).get("sender")
+        if sender and sender not in data.get("numbers", ()):
+            raise ValidationError("Not one of the business's numbers.", "texting.sender")
 
     @validates_schema
     def rings_somebody_else(self, data: dict[str, Any], **_: Any) -> None:
@@ -176,9 +254,16 @@ def _business(key: str, values: Mapping[str, Any]) -> Business:
             "forward_to": tuple(values["forward_to"]),
             "transcribe": frozenset(values["transcribe"]),
             "blocked": frozenset(values["blocked"]),
+            "texting": _texting(values),
             "hours": None if hours is None else {day: tuple(periods) for day, periods in hours.items()},
         },
     )
+
+
+def _texting(values: Mapping[str, Any]) -> Texting:
+    told = values["texting"]
+    sender = told["sender"] or values["numbers"][0]
+    return Texting(**{**told, "sender": sender, "countries": frozenset(told["countries"] or [values["country"]])})
 
 
 def duplicate_numbers(businesses: Iterable[Business]) -> list[str]:

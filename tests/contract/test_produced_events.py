@@ -13,10 +13,10 @@ from call_ingest.store import RAW_REQUESTS, raw_request
 from customer.calls import OUTCOME_FIELDS, OUTCOMES_BY_WEIGHT
 from customer.events import subscriptions
 from customer.schemas import CustomerSchema
-from customer.seals import seal_with
 from customer.store import CUSTOMERS, TIMELINE
 from ringback.contracts.calls import MISSED_REASONS
 from ringback.contracts.envelope import Event, decode, encode
+from ringback.seals import seal_with
 from ringback.store.database import OUTBOX
 from tests.unit.fakes import CALLER, NUMBER, SECRET, T0, Document, MemoryDatabase, at, sample_settings
 

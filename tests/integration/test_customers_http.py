@@ -14,10 +14,10 @@ from werkzeug.test import TestResponse
 from customer.app import create_app
 from customer.handlers import RecordEvents
 from customer.idempotency import KEYS
-from customer.seals import seal_with
 from customer.store import CUSTOMERS, INDEXES, TIMELINE
 from ringback.clock import system_clock
 from ringback.contracts.envelope import Event, new_event
+from ringback.seals import seal_with
 from ringback.settings import load_settings
 from ringback.store.database import OUTBOX, Database, open_database
 from ringback.store.unit_of_work import UnitOfWork

@@ -14,7 +14,6 @@ from customer.app import NAME
 from customer.domain import Document, customer_id_of
 from customer.events import subscriptions
 from customer.lifecycle import Lifecycle
-from customer.seals import seal_with
 from customer.store import CUSTOMERS, INDEXES, TIMELINE, comparable, find_root
 from customer.suggestions import page_of_suggestions
 from customer.worker import loops
@@ -22,6 +21,7 @@ from ringback.bus.connection import Bus
 from ringback.bus.topology import Topology
 from ringback.contracts.envelope import Event, new_event
 from ringback.errors import ConcurrentUpdate
+from ringback.seals import seal_with
 from ringback.settings import load_settings
 from ringback.store.database import OUTBOX, Database, open_database
 from ringback.store.outbox import due_rows, forget

@@ -13,10 +13,10 @@ from werkzeug.test import TestResponse
 from customer.app import create_app
 from customer.csv_files import EXPORTED
 from customer.events import subscriptions
-from customer.seals import seal_with
 from customer.store import CUSTOMERS, INDEXES, LINKS
 from ringback.clock import rfc3339, system_clock
 from ringback.contracts.envelope import Event, decode, new_event
+from ringback.seals import seal_with
 from ringback.settings import load_settings
 from ringback.store.database import OUTBOX, Database, open_database
 from ringback.store.unit_of_work import UnitOfWork

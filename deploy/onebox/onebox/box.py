@@ -12,6 +12,15 @@ import call_ingest.worker
 import customer.app
 import customer.store
 import customer.worker
+import notifier.app
+import notifier.store
+import notifier.worker
+import pipeline.app
+import pipeline.store
+import pipeline.worker
+import recovery.app
+import recovery.store
+import recovery.worker
 from onebox.embedded_mongo import EmbeddedMongo
 from onebox.engine import EngineError, locate
 from onebox.gateway import TWILIO, Gateway
@@ -43,14 +52,48 @@ class Member:
     """A service in the box."""
 
     name: str
+    required: tuple[str, ...]
     indexes: Indexes
     create_app: CreateApp
     loops: MakeLoops
 
 
 MEMBERS = (
-    Member(call_ingest.app.NAME, call_ingest.store.INDEXES, call_ingest.app.create_app, call_ingest.worker.loops),
-    Member(customer.app.NAME, customer.store.INDEXES, customer.app.create_app, customer.worker.loops),
+    Member(
+        call_ingest.app.NAME,
+        call_ingest.app.REQUIRED,
+        call_ingest.store.INDEXES,
+        call_ingest.app.create_app,
+        call_ingest.worker.loops,
+    ),
+    Member(
+        customer.app.NAME,
+        customer.app.REQUIRED,
+        customer.store.INDEXES,
+        customer.app.create_app,
+        customer.worker.loops,
+    ),
+    Member(
+        pipeline.app.NAME,
+        pipeline.app.REQUIRED,
+        pipeline.store.INDEXES,
+        pipeline.app.create_app,
+        pipeline.worker.loops,
+    ),
+    Member(
+        recovery.app.NAME,
+        recovery.app.REQUIRED,
+        recovery.store.INDEXES,
+        recovery.app.create_app,
+        recovery.worker.loops,
+    ),
+    Member(
+        notifier.app.NAME,
+        notifier.app.REQUIRED,
+        notifier.store.INDEXES,
+        notifier.app.create_app,
+        notifier.worker.loops,
+    ),
 )
 
 
@@ -176,4 +219,4 @@ class Box:
 
 
 def required_settings() -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*call_ingest.app.REQUIRED, *customer.app.REQUIRED)))
+    return tuple(dict.fromkeys(name for member in MEMBERS for name in member.required))

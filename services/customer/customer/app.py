@@ -12,9 +12,9 @@ from customer.lifecycle import Lifecycle
 from customer.outreach import Outreach
 from customer.outreach_routes import OUTREACH_ACCESS, outreach_blueprint
 from customer.routes import ACCESS, Api, customers_blueprint
-from customer.seals import Seal, seal_with
 from customer.transfer_routes import TRANSFER_ACCESS, transfer_blueprint
 from ringback.clock import Clock
+from ringback.seals import Seal, seal_with
 from ringback.settings import Settings
 from ringback.store.database import Database
 from ringback.web.app import create_web

@@ -14,9 +14,9 @@ from customer.csv_files import FIELDS, BadFile, Row, lines, rows
 from customer.importing import OUTCOMES, Importing, Report
 from customer.resync import Resync
 from customer.schemas import CustomerSchema
-from customer.seals import seal_with
 from ringback.clock import system_clock
 from ringback.running import with_running
+from ringback.seals import seal_with
 from ringback.secrets import with_kept_secrets
 from ringback.settings import Settings, load_settings
 from ringback.store.database import Database, open_database

@@ -15,13 +15,13 @@ from customer.domain import Document, customer_id_of, new_own, new_record
 from customer.handlers import of_phone, put_appointment, with_waiting
 from customer.idempotency import RequestKey, once
 from customer.people import Needs, People
-from customer.seals import Seal
 from customer.store import CUSTOMERS, erased_of
 from customer.telling import Cause, finish
 from ringback.businesses import Business
 from ringback.clock import Clock
 from ringback.errors import Conflict, Invalid, NotFound
 from ringback.phone import identify
+from ringback.seals import Seal
 from ringback.store.database import Database
 from ringback.store.unit_of_work import UnitOfWork, repeated
 

@@ -10,8 +10,8 @@ from datetime import datetime
 
 from customer import store
 from customer.domain import Document
-from customer.seals import Seal
 from ringback.contracts.envelope import Event
+from ringback.seals import Seal
 from ringback.store.database import Database
 from ringback.store.unit_of_work import UnitOfWork
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from customer import consents
 from customer.consents import RecordConsents
 from customer.handlers import KINDS, RecordEvents
-from customer.seals import Seal
 from ringback.businesses import Business
 from ringback.clock import Clock
+from ringback.seals import Seal
 from ringback.worker.consumer import Handler
 
 

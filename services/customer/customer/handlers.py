@@ -18,13 +18,13 @@ from customer.domain import (
     noted,
 )
 from customer.people import Needs, People
-from customer.seals import Seal
 from customer.telling import Cause, finish, tell_appointment
 from ringback.businesses import Business
 from ringback.clock import Clock
 from ringback.contracts.envelope import Event
 from ringback.errors import Permanent
 from ringback.phone import NAMELESS_KINDS, identify
+from ringback.seals import Seal
 from ringback.store.unit_of_work import UnitOfWork
 
 OUTCOMES = {"call.started": None, "call.completed": "answered", "call.missed": "missed"}

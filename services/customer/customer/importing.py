@@ -12,11 +12,11 @@ from customer.csv_files import Row
 from customer.domain import Document, customer_id_of, new_own, new_record
 from customer.handlers import of_phone, with_waiting
 from customer.people import Needs, People
-from customer.seals import Seal
 from customer.telling import Cause, finish
 from ringback.businesses import Business
 from ringback.clock import Clock
 from ringback.phone import identify
+from ringback.seals import Seal
 from ringback.store.database import Database
 from ringback.store.unit_of_work import UnitOfWork, repeated
 

@@ -17,11 +17,11 @@ from customer.erasing import entries_to_refuse, kept_totals, without_other
 from customer.handlers import of_phone
 from customer.merging import joined, left_by, parted
 from customer.people import Needs, People
-from customer.seals import Seal
 from customer.telling import Cause, finish, finish_again, tell_deleted, tell_regrouped
 from ringback.businesses import Business
 from ringback.clock import Clock, rfc3339
 from ringback.errors import Conflict, NotFound
+from ringback.seals import Seal
 from ringback.store.database import Database
 from ringback.store.unit_of_work import UnitOfWork, repeated
 

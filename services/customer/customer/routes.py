@@ -30,10 +30,10 @@ from customer.schemas import (
     TimelineQuery,
     dump_entry,
 )
-from customer.seals import Seal
 from customer.suggestions import page_of_suggestions
 from ringback.errors import Invalid, NotFound, PreconditionFailed
 from ringback.phone import to_e164
+from ringback.seals import Seal
 from ringback.settings import Settings
 from ringback.store.database import Database
 from ringback.web.access import EVERY_ROLE, Access, principal

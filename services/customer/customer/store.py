@@ -29,8 +29,8 @@ from pymongo import (
 from customer.alike import email_key, name_key
 from customer.domain import Document
 from customer.idempotency import KEYS, LIFETIME
-from customer.seals import Seal
 from ringback.phone import NAMELESS_KINDS, digits_of
+from ringback.seals import Seal
 from ringback.store.database import Database, Indexes
 from ringback.store.mongo import translated_errors
 from ringback.store.paging import keyset_page

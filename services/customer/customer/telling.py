@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from customer.domain import TOLD, Document, changed_fields
 from customer.people import People
+from customer.store import CUSTOMERS
 from ringback.contracts.envelope import Event, new_event
 from ringback.store.unit_of_work import UnitOfWork
 
@@ -17,7 +18,7 @@ APPOINTMENT_EVENTS = {
     "no_show": "appointment.no_show",
 }
 APPOINTMENT_FIELDS = ("starts_at", "service", "price", "currency")
-CREATED_FIELDS = ("name", "phone", "email", "source")
+CREATED_FIELDS = ("name", "phone", "phones", "email", "source", "segment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +48,15 @@ def finish(people: People, record: Document, cause: Cause) -> Document:
 def finish_again(people: People, record: Document, cause: Cause) -> Document:
     """As `finish`, for a record that is a root again: it is told in full, since nobody was told of it meanwhile."""
     root = people.put(record)
-    data = {"customer_id": root["_id"], "changed": {name: root[name] for name in TOLD}}
+    data = _about(people.work, root) | {"changed": {name: root[name] for name in TOLD}}
     people.work.emit(_event("customer.updated", root, data, cause, (root["_id"], cause.id)))
     return root
 
 
 def tell_regrouped(people: People, action: str, root: Document, other: Document, actor: str, cause: Cause) -> None:
     """That a root and `other`, as it is or was shown by itself, became one or two; `action`: merged or unmerged."""
-    data = {"customer_id": root["_id"], "other_id": other["_id"], "phones": other["phones"]}
+    data = _about(people.work, root) | {"other_id": other["_id"], "phones": other["phones"]}
+    data["other_revision"] = people.work.revision(CUSTOMERS, other["_id"])
     event = _event(f"customer.{action}", root, data, cause, (root["_id"], other["_id"], cause.id))
     people.work.emit(event)
     people.put_entry(
@@ -78,14 +80,14 @@ def tell_deleted(work: UnitOfWork, record: Document, cause: Cause) -> None:
 
 
 def _tell_created(work: UnitOfWork, root: Document, cause: Cause) -> None:
-    data = {"customer_id": root["_id"]} | {name: root[name] for name in CREATED_FIELDS}
+    data = _about(work, root) | {name: root[name] for name in CREATED_FIELDS}
     work.emit(_event("customer.created", root, data, cause, (root["_id"],)))
 
 
 def _tell_changed(people: People, before: Document, root: Document, cause: Cause) -> None:
     changed = changed_fields(before, root, TOLD)
     if changed:
-        data = {"customer_id": root["_id"], "changed": changed}
+        data = _about(people.work, root) | {"changed": changed}
         people.work.emit(_event("customer.updated", root, data, cause, (root["_id"], cause.id)))
     if before["segment"] != root["segment"]:
         _tell_segment(people, before["segment"], root, cause)
@@ -93,7 +95,7 @@ def _tell_changed(people: People, before: Document, root: Document, cause: Cause
 
 def _tell_segment(people: People, previous: str, root: Document, cause: Cause) -> None:
     data = {
-        "customer_id": root["_id"],
+        **_about(people.work, root),
         "previous": previous,
         "current": root["segment"],
         "reason": root["segment_reason"],
@@ -121,10 +123,15 @@ def tell_appointment(
     shown = ("status", *APPOINTMENT_FIELDS)
     if before is not None and not changed_fields(dict(before), entry, shown):
         return
-    data = {"customer_id": root["_id"], "appointment_id": entry["appointment_id"], "at": cause.at}
+    data = {"customer_id": root["_id"], "appointment_id": entry["appointment_id"]}
+    data |= {"at": entry["told_at"], "told_by": entry["told_by"]}
     data |= {name: entry[name] for name in APPOINTMENT_FIELDS}
     ids = (entry["appointment_id"], cause.id)
     work.emit(_event(APPOINTMENT_EVENTS[entry["status"]], root, data, cause, ids))
+
+
+def _about(work: UnitOfWork, root: Document) -> Document:
+    return {"customer_id": root["_id"], "revision": work.revision(CUSTOMERS, root["_id"])}
 
 
 def _event(event_type: str, root: Document, data: Mapping[str, object], cause: Cause, ids: tuple[str, ...]) -> Event:

@@ -8,11 +8,11 @@ from customer.aging import Aging
 from customer.app import NAME, REQUIRED
 from customer.events import subscriptions
 from customer.lookups import lookup_loops
-from customer.seals import seal_with
 from customer.store import INDEXES
 from ringback.bus.connection import Bus
 from ringback.clock import Clock
 from ringback.errors import describe, error_name
+from ringback.seals import seal_with
 from ringback.settings import Settings
 from ringback.store.database import Database
 from ringback.store.lease import Lease

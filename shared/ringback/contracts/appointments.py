@@ -35,7 +35,10 @@ class BookingRecorded(EventData):
 
 
 class AppointmentChanged(EventData):
-    """An appointment has this status now: `appointment.booked`, `.completed`, `.canceled`, `.no_show`."""
+    """An appointment has this status now: `appointment.booked`, `.completed`, `.canceled`, `.no_show`.
+
+    Of what is told of one `appointment_id` the latest counts: the greater (`at`, `told_by`).
+    """
 
     customer_id = fields.String(required=True)
     appointment_id = fields.String(required=True)
@@ -44,3 +47,4 @@ class AppointmentChanged(EventData):
     price = fields.Integer(required=True)
     currency = fields.String(required=True)
     at = Timestamp(required=True)
+    told_by = fields.String(load_default="")

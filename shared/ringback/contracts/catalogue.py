@@ -8,18 +8,22 @@ from dataclasses import dataclass, field
 
 from marshmallow import Schema
 
-from ringback.contracts import appointments, calls, customers, leads, messages, texts
+from ringback.contracts import appointments, calls, customers, leads, messages, missed_calls, notes, texts
 
 
 @dataclass(frozen=True)
 class EventType:
-    """`version` is `major.minor`: a new optional field raises the minor, anything else the major."""
+    """`version` is `major.minor`: a new optional field raises the minor, anything else the major.
+
+    `also_by`: further services that tell it.
+    """
 
     name: str
     schema: Schema
     producer: str
     consumers: tuple[str, ...] = ()
     version: str = field(default="1.0")
+    also_by: tuple[str, ...] = ()
 
 
 # Others' programs that keep a business's appointments.
@@ -29,31 +33,72 @@ EVENT_TYPES = {
     event_type.name: event_type
     for event_type in (
         EventType("call.started", calls.CallStarted(), "call-ingest", ("customer",)),
-        EventType("call.completed", calls.CallCompleted(), "call-ingest", ("customer",)),
-        EventType("call.missed", calls.CallMissed(), "call-ingest", ("customer",)),
-        EventType("call.recorded", calls.CallRecorded(), "call-ingest", ("customer",)),
-        EventType("call.transcribed", calls.CallTranscribed(), "call-ingest", ("customer",)),
-        EventType("sms.received", messages.SmsReceived(), "call-ingest", ("customer",)),
-        EventType("sms.status_changed", messages.SmsStatusChanged(), "call-ingest"),
-        EventType("customer.created", customers.CustomerCreated(), "customer"),
-        EventType("customer.updated", customers.CustomerUpdated(), "customer"),
-        EventType("customer.deleted", customers.CustomerDeleted(), "customer"),
-        EventType("customer.merged", customers.CustomerMerged(), "customer"),
-        EventType("customer.unmerged", customers.CustomerUnmerged(), "customer"),
-        EventType("customer.segment_changed", customers.CustomerSegmentChanged(), "customer"),
-        EventType("appointment.booked", appointments.AppointmentChanged(), "customer"),
-        EventType("appointment.completed", appointments.AppointmentChanged(), "customer"),
-        EventType("appointment.canceled", appointments.AppointmentChanged(), "customer"),
-        EventType("appointment.no_show", appointments.AppointmentChanged(), "customer"),
+        EventType("call.completed", calls.CallCompleted(), "call-ingest", ("customer", "pipeline", "recovery")),
+        EventType("call.missed", calls.CallMissed(), "call-ingest", ("customer", "recovery")),
+        EventType("call.recorded", calls.CallRecorded(), "call-ingest", ("customer", "recovery")),
+        EventType("call.transcribed", calls.CallTranscribed(), "call-ingest", ("customer", "recovery")),
+        EventType("sms.received", messages.SmsReceived(), "call-ingest", ("customer", "recovery", "notifier")),
+        EventType("sms.status_changed", messages.SmsStatusChanged(), "call-ingest", ("notifier",)),
+        EventType(
+            "customer.created", customers.CustomerCreated(), "customer", ("pipeline", "recovery"), version="1.1"
+        ),
+        EventType(
+            "customer.updated", customers.CustomerUpdated(), "customer", ("pipeline", "recovery"), version="1.1"
+        ),
+        EventType("customer.deleted", customers.CustomerDeleted(), "customer", ("pipeline", "recovery", "notifier")),
+        EventType("customer.merged", customers.CustomerMerged(), "customer", ("pipeline", "recovery"), version="1.1"),
+        EventType(
+            "customer.unmerged", customers.CustomerUnmerged(), "customer", ("pipeline", "recovery"), version="1.1"
+        ),
+        EventType(
+            "customer.segment_changed", customers.CustomerSegmentChanged(), "customer", ("pipeline",), version="1.1"
+        ),
+        EventType(
+            "appointment.booked",
+            appointments.AppointmentChanged(),
+            "customer",
+            ("pipeline", "recovery"),
+            version="1.1",
+        ),
+        EventType(
+            "appointment.completed",
+            appointments.AppointmentChanged(),
+            "customer",
+            ("pipeline", "recovery"),
+            version="1.1",
+        ),
+        EventType(
+            "appointment.canceled",
+            appointments.AppointmentChanged(),
+            "customer",
+            ("pipeline", "recovery"),
+            version="1.1",
+        ),
+        EventType(
+            "appointment.no_show",
+            appointments.AppointmentChanged(),
+            "customer",
+            ("pipeline", "recovery"),
+            version="1.1",
+        ),
         EventType("booking.recorded", appointments.BookingRecorded(), BOOKING_SYSTEMS, ("customer",)),
-        EventType("lead.stage_changed", leads.LeadStageChanged(), "pipeline", ("customer",)),
-        EventType("sms.requested", texts.SmsRequested(), "customer", ("customer",)),
-        EventType("sms.sent", texts.SmsOutcome(), "notifier", ("customer",)),
-        EventType("sms.delivered", texts.SmsOutcome(), "notifier", ("customer",)),
-        EventType("sms.failed", texts.SmsOutcome(), "notifier", ("customer",)),
-        EventType("sms.suppressed", texts.SmsOutcome(), "notifier", ("customer",)),
-        EventType("contact.opted_out", texts.ContactConsent(), "notifier", ("customer",)),
-        EventType("contact.opted_in", texts.ContactConsent(), "notifier", ("customer",)),
+        EventType("note.requested", notes.NoteRequested(), "pipeline", ("customer",)),
+        EventType("lead.stage_changed", leads.LeadStageChanged(), "pipeline", ("customer", "pipeline")),
+        EventType("missed_call.opened", missed_calls.MissedCallOpened(), "recovery", ("pipeline",)),
+        EventType("missed_call.closed", missed_calls.MissedCallClosed(), "recovery", ()),
+        EventType(
+            "sms.requested",
+            texts.SmsRequested(),
+            "customer",
+            ("customer", "notifier"),
+            also_by=("pipeline", "recovery"),
+        ),
+        EventType("sms.sent", texts.SmsOutcome(), "notifier", ("customer", "recovery")),
+        EventType("sms.delivered", texts.SmsOutcome(), "notifier", ("customer", "pipeline", "recovery")),
+        EventType("sms.failed", texts.SmsOutcome(), "notifier", ("customer", "recovery")),
+        EventType("sms.suppressed", texts.SmsOutcome(), "notifier", ("customer", "recovery")),
+        EventType("contact.opted_out", texts.ContactConsent(), "notifier", ("customer", "recovery")),
+        EventType("contact.opted_in", texts.ContactConsent(), "notifier", ("customer", "recovery")),
     )
 }
 

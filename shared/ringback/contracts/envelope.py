@@ -53,13 +53,14 @@ def new_event(
     data: Mapping[str, Any],
     cause: tuple[str, ...],
     traceparent: str | None = None,
+    producer: str | None = None,
 ) -> Event:
-    """An event of the catalogue, its id made from `cause`."""
+    """An event of the catalogue, its id made from `cause`; `producer` is for events that several services tell."""
     known = EVENT_TYPES[event_type]
     return Event(
         id=event_id(business, event_type, *cause),
         type=event_type,
-        source=f"/ringback/{known.producer}",
+        source=f"/ringback/{producer or known.producer}",
         subject=subject,
         time=time,
         business=business,

@@ -69,6 +69,13 @@ class UnitOfWork:
         """Tell the others; at most once for an id."""
         self._events.setdefault(event.id, event)
 
+    def revision(self, collection: str, document_id: str) -> str:
+        """What orders events about one document: a text, greater for each that is told later, be it in another
+        unit of work. To be asked for when the document is loaded or new, right before `emit`."""
+        loaded = self._loaded.get((collection, document_id))
+        version = loaded["version"] + 1 if loaded else 1
+        return f"{version:012d}.{len(self._events):06d}"
+
     def unseen(self, events: Sequence[Event]) -> list[Event]:
         """Those that this service has not handled yet, each once."""
         by_id = {event.id: event for event in events}

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from customer.domain import customer_id_of
 from customer.handlers import KINDS, RecordEvents
-from customer.seals import seal_with
 from customer.store import CUSTOMERS, TIMELINE
 from ringback.contracts.envelope import Event, decode, new_event
 from ringback.errors import Permanent
 from ringback.phone import NAMELESS_KINDS, identify
+from ringback.seals import seal_with
 from ringback.store.database import OUTBOX
 from tests.unit.fakes import CALLER, NUMBER, SECRET, T0, Document, MemoryDatabase, at, sample_settings
 

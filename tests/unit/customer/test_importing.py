@@ -8,9 +8,9 @@ from customer.csv_files import Row
 from customer.domain import customer_id_of
 from customer.handlers import RecordEvents
 from customer.importing import Importing, Report
-from customer.seals import seal_with
 from customer.store import CUSTOMERS, ERASED, TIMELINE
 from ringback.contracts.envelope import decode, new_event
+from ringback.seals import seal_with
 from ringback.store.database import OUTBOX
 from tests.support.events import call_event
 from tests.unit.fakes import CALLER, SECRET, T0, Document, MemoryDatabase, sample_settings

@@ -10,11 +10,11 @@ import pytest
 
 from customer.handlers import RecordEvents
 from customer.outreach import COOL_DOWN, Outreach, Suppressed
-from customer.seals import seal_with
 from customer.store import CUSTOMERS, LINKS, TIMELINE
 from ringback.businesses import Business
 from ringback.contracts.envelope import Event, decode
 from ringback.errors import NotFound
+from ringback.seals import seal_with
 from ringback.store.database import OUTBOX
 from tests.support.events import call_event
 from tests.unit.fakes import CALLER, NUMBER, SECRET, T0, MemoryDatabase, sample_settings

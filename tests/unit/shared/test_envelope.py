@@ -54,7 +54,7 @@ def plain_values_of(field: fields.Field[Any]) -> st.SearchStrategy[Any]:
     elif isinstance(field, fields.Boolean):
         strategy = st.booleans()
     elif isinstance(field, fields.Integer):
-        strategy = st.integers(0, 2**31 - 1)
+        strategy = st.integers(least_of(field), 2**31 - 1)
     elif isinstance(field, fields.Float):
         strategy = st.floats(0, 1)
     elif isinstance(field, fields.Dict):
@@ -68,6 +68,10 @@ def plain_values_of(field: fields.Field[Any]) -> st.SearchStrategy[Any]:
         never_blank = any(isinstance(validator, validate.Length) for validator in field.validators)
         strategy = texts.filter(bool) if never_blank else texts
     return strategy
+
+
+def least_of(field: fields.Integer) -> int:
+    return max((rule.min for rule in field.validators if isinstance(rule, validate.Range) and rule.min), default=0)
 
 
 def data_of(schema: Schema) -> st.SearchStrategy[dict[str, Any]]:

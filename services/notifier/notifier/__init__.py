@@ -1,0 +1,1 @@
+"""Texts through Twilio, each at most once; opt-outs."""

@@ -1,0 +1,11 @@
+"""`gunicorn "notifier.wsgi:application()"`: the app on its own connections, made in each gunicorn worker."""
+
+from flask import Flask
+
+from notifier.app import NAME, REQUIRED, create_app
+from notifier.store import INDEXES
+from ringback.process import web_application
+
+
+def application() -> Flask:
+    return web_application(NAME, REQUIRED, INDEXES, create_app)

@@ -1,0 +1,1 @@
+"""Leads on a board, automations and outbound webhooks."""

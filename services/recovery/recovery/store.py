@@ -1,0 +1,5 @@
+"""The recovery service's documents."""
+
+from ringback.store.database import Indexes
+
+INDEXES: Indexes = {}

@@ -1,0 +1,11 @@
+"""`gunicorn "recovery.wsgi:application()"`: the app on its own connections, made in each gunicorn worker."""
+
+from flask import Flask
+
+from recovery.app import NAME, REQUIRED, create_app
+from recovery.store import INDEXES
+from ringback.process import web_application
+
+
+def application() -> Flask:
+    return web_application(NAME, REQUIRED, INDEXES, create_app)
