@@ -13,13 +13,13 @@ from werkzeug.test import TestResponse
 
 from customer.app import create_app
 from customer.handlers import RecordEvents
-from customer.idempotency import KEYS
 from customer.store import CUSTOMERS, INDEXES, TIMELINE
 from ringback.clock import system_clock
 from ringback.contracts.envelope import Event, new_event
 from ringback.seals import seal_with
 from ringback.settings import load_settings
 from ringback.store.database import OUTBOX, Database, open_database
+from ringback.store.idempotency import KEYS
 from ringback.store.unit_of_work import UnitOfWork
 from ringback.web.access import Principal, make_token
 from tests.support.events import NOON, call_event, call_sid

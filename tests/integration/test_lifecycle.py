@@ -11,7 +11,7 @@ import pytest
 
 from customer import store, suggestions
 from customer.app import NAME
-from customer.domain import Document, customer_id_of
+from customer.domain import Document
 from customer.events import subscriptions
 from customer.lifecycle import Lifecycle
 from customer.store import CUSTOMERS, INDEXES, TIMELINE, comparable, find_root
@@ -19,6 +19,7 @@ from customer.suggestions import page_of_suggestions
 from customer.worker import loops
 from ringback.bus.connection import Bus
 from ringback.bus.topology import Topology
+from ringback.callers import customer_id_of
 from ringback.contracts.envelope import Event, new_event
 from ringback.errors import ConcurrentUpdate
 from ringback.seals import seal_with

@@ -7,7 +7,6 @@ Each record keeps its own facts in `own`; what the API shows of a root is its vi
 The rules of a kind of entry stand beside: calls.py, appointments.py, texts.py, segments.py.
 """
 
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -16,7 +15,6 @@ from customer.segments import Rules, segment_of
 
 Document = dict[str, Any]
 
-CUSTOMER_NAMESPACE = uuid.UUID("5d0c8b2f-4d0e-5f0b-9f1a-6b9ad9c6f3b7")
 FIRST_STAGE = "new_lead"
 NO_APPOINTMENTS: Mapping[str, Any] = {
     "total_appointments": 0,
@@ -29,14 +27,6 @@ COUNTED = ("total_calls", "missed_calls", "total_texts", "total_appointments")
 LATEST = ("last_booked_at", "last_visit_at", "review_requested_at", "updated_at")
 # What others are told when it changes.
 TOLD = ("name", "phone", "email", "phones", "segment", "pipeline_stage")
-
-
-def customer_id_of(business: str, phone: str | None, otherwise: str) -> str:
-    """The id of the record that a caller becomes: the same number always the same.
-
-    One whose caller ID identifies nobody is a record of this one call or text (`otherwise`: its SID).
-    """
-    return str(uuid.uuid5(CUSTOMER_NAMESPACE, f"{business}\n{phone or otherwise}"))
 
 
 def new_record(record_id: str, business: str, own: Document) -> Document:

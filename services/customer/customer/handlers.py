@@ -8,18 +8,11 @@ from typing import NamedTuple
 from customer import appointments, store, texts
 from customer.appointments import AppointmentFact
 from customer.calls import CallFact, entry_id_of, merged_call
-from customer.domain import (
-    Document,
-    customer_id_of,
-    first_seen_by,
-    named_by_caller_id,
-    new_own,
-    new_record,
-    noted,
-)
+from customer.domain import Document, first_seen_by, named_by_caller_id, new_own, new_record, noted
 from customer.people import Needs, People
 from customer.telling import Cause, finish, tell_appointment
 from ringback.businesses import Business
+from ringback.callers import customer_id_of
 from ringback.clock import Clock
 from ringback.contracts.envelope import Event
 from ringback.errors import Permanent

@@ -9,11 +9,12 @@ from marshmallow import ValidationError, validate
 
 from customer import store
 from customer.csv_files import Row
-from customer.domain import Document, customer_id_of, new_own, new_record
+from customer.domain import Document, new_own, new_record
 from customer.handlers import of_phone, with_waiting
 from customer.people import Needs, People
 from customer.telling import Cause, finish
 from ringback.businesses import Business
+from ringback.callers import customer_id_of
 from ringback.clock import Clock
 from ringback.phone import identify
 from ringback.seals import Seal

@@ -28,10 +28,10 @@ from pymongo import (
 
 from customer.alike import email_key, name_key
 from customer.domain import Document
-from customer.idempotency import KEYS, LIFETIME
 from ringback.phone import NAMELESS_KINDS, digits_of
 from ringback.seals import Seal
 from ringback.store.database import Database, Indexes
+from ringback.store.idempotency import KEY_INDEXES, KEYS
 from ringback.store.mongo import translated_errors
 from ringback.store.paging import keyset_page
 from ringback.store.unit_of_work import UnitOfWork
@@ -75,7 +75,7 @@ INDEXES: Indexes = {
         IndexModel([("other_id", ASCENDING)], partialFilterExpression={"other_id": {"$type": "string"}}),
     ],
     LINKS: [IndexModel([("customer_id", ASCENDING)])],
-    KEYS: [IndexModel([("at", ASCENDING)], expireAfterSeconds=int(LIFETIME.total_seconds()))],
+    KEYS: KEY_INDEXES,
 }
 
 

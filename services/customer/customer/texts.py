@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-Document = dict[str, Any]
+from ringback.outcomes import STATUSES_BY_RANK
 
-# How far a text of ours got; the furthest that was told counts, whatever came last.
-STATUSES_BY_RANK = ("requested", "suppressed", "failed", "sent", "delivered")
+Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

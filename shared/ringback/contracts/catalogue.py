@@ -32,7 +32,7 @@ BOOKING_SYSTEMS = "booking"
 EVENT_TYPES = {
     event_type.name: event_type
     for event_type in (
-        EventType("call.started", calls.CallStarted(), "call-ingest", ("customer",)),
+        EventType("call.started", calls.CallStarted(), "call-ingest", ("customer", "recovery")),
         EventType("call.completed", calls.CallCompleted(), "call-ingest", ("customer", "pipeline", "recovery")),
         EventType("call.missed", calls.CallMissed(), "call-ingest", ("customer", "recovery")),
         EventType("call.recorded", calls.CallRecorded(), "call-ingest", ("customer", "recovery")),

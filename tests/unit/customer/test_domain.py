@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 
 from customer import appointments, texts
 from customer.appointments import STATUSES, AppointmentFact, totals
-from customer.calls import OUTCOMES_BY_WEIGHT, CallFact, entry_id_of, merged_call
+from customer.calls import CallFact, entry_id_of, merged_call
 from customer.domain import (
     COUNTED,
     Document,
     changed_fields,
-    customer_id_of,
     first_seen_by,
     hidden,
     named_by_caller_id,
@@ -26,8 +25,10 @@ from customer.domain import (
     viewed,
 )
 from customer.segments import Rules
-from customer.texts import STATUSES_BY_RANK, TextFact
+from customer.texts import TextFact
+from ringback.callers import customer_id_of
 from ringback.contracts.calls import MISSED_REASONS
+from ringback.outcomes import OUTCOMES_BY_WEIGHT, STATUSES_BY_RANK
 from tests.unit.fakes import CALLER, at
 
 KIND = "mobile"

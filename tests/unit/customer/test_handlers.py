@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from customer.domain import customer_id_of
 from customer.handlers import KINDS, RecordEvents
 from customer.store import CUSTOMERS, TIMELINE
+from ringback.callers import customer_id_of
 from ringback.contracts.envelope import Event, decode, new_event
 from ringback.errors import Permanent
 from ringback.phone import NAMELESS_KINDS, identify

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import pytest
 
 from customer.csv_files import Row
-from customer.domain import customer_id_of
 from customer.handlers import RecordEvents
 from customer.importing import Importing, Report
 from customer.store import CUSTOMERS, ERASED, TIMELINE
+from ringback.callers import customer_id_of
 from ringback.contracts.envelope import decode, new_event
 from ringback.seals import seal_with
 from ringback.store.database import OUTBOX

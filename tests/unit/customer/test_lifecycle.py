@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from pymongo import DeleteMany, DeleteOne, UpdateOne
 
 from customer import lifecycle as lifecycle_module
-from customer.consents import RecordConsents, opted_out, told
-from customer.domain import customer_id_of
+from customer.consents import RecordConsents, opted_out
 from customer.events import subscriptions
 from customer.lifecycle import Lifecycle
 from customer.store import CUSTOMERS, ERASED_TOTALS, LINKS, OPT_OUTS, TIMELINE, put_link
 from ringback.businesses import SegmentRules
+from ringback.callers import customer_id_of
 from ringback.clock import rfc3339
+from ringback.consents import told
 from ringback.contracts.envelope import Event, decode, new_event
 from ringback.errors import Conflict, NotFound
 from ringback.seals import seal_with
