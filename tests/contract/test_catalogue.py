@@ -7,6 +7,7 @@ import pytest
 
 import call_ingest.app
 import customer.app
+from call_ingest.events import subscriptions as ingest_subscriptions
 from customer.events import subscriptions as customer_subscriptions
 from ringback.bus.topology import Topology
 from ringback.clock import system_clock
@@ -16,7 +17,8 @@ from ringback.settings import load_settings
 
 BUSINESSES = load_settings({}).businesses
 SUBSCRIPTIONS: dict[str, Callable[[], Iterable[str]]] = {
-    "customer": lambda: customer_subscriptions(BUSINESSES, system_clock, str)
+    "call-ingest": lambda: ingest_subscriptions(system_clock, str),
+    "customer": lambda: customer_subscriptions(BUSINESSES, system_clock, str),
 }
 NOT_YET_HERE = {"pipeline", "notifier"}
 OWNERS = {
@@ -44,7 +46,7 @@ WIRE = {
     "sms.status_changed": {"message_sid", "request_id", "status", "error_code", "to", "at"},
     "customer.created": {"customer_id", "name", "phone", "email", "source"},
     "customer.updated": {"customer_id", "changed"},
-    "customer.deleted": {"customer_id"},
+    "customer.deleted": {"customer_id", "phones"},
     "customer.merged": {"customer_id", "other_id", "phones"},
     "customer.unmerged": {"customer_id", "other_id", "phones"},
     "customer.segment_changed": {"customer_id", "from", "to", "reason"},

@@ -37,7 +37,7 @@ EVENT_TYPES = {
         EventType("sms.status_changed", messages.SmsStatusChanged(), "call-ingest"),
         EventType("customer.created", customers.CustomerCreated(), "customer"),
         EventType("customer.updated", customers.CustomerUpdated(), "customer"),
-        EventType("customer.deleted", customers.CustomerDeleted(), "customer"),
+        EventType("customer.deleted", customers.CustomerDeleted(), "customer", ("call-ingest",), "1.1"),
         EventType("customer.merged", customers.CustomerMerged(), "customer"),
         EventType("customer.unmerged", customers.CustomerUnmerged(), "customer"),
         EventType("customer.segment_changed", customers.CustomerSegmentChanged(), "customer"),

@@ -23,7 +23,10 @@ class CustomerUpdated(EventData):
 
 
 class CustomerDeleted(EventData):
+    """`phones`, in E.164, are those of the record that is gone: what others know by them has to go, too."""
+
     customer_id = fields.String(required=True)
+    phones = fields.List(fields.String(), load_default=list)
 
 
 class CustomerMerged(EventData):
