@@ -55,7 +55,7 @@ def folded(documents: list[Document]) -> list[Event]:
     database = MemoryDatabase()
     database.insert(RAW_REQUESTS, *documents)
     work = database.work()
-    Folding(BUSINESSES).fold(work, ["CA1", "CA2"], T0 + LONGEST_CALL + timedelta(hours=1))
+    Folding(BUSINESSES, str).fold(work, ["CA1", "CA2"], T0 + LONGEST_CALL + timedelta(hours=1))
     work.commit()
     return [decode(row["body"]) for row in database.documents(OUTBOX).values()]
 

@@ -11,8 +11,9 @@ from datetime import timedelta
 from typing import Any
 
 from customer.appointments import AppointmentFact, entry_id_of
+from customer.booking_events import put_appointment
 from customer.domain import Document, new_own, new_record
-from customer.handlers import of_phone, put_appointment, with_waiting
+from customer.identity import of_phone, with_waiting
 from customer.people import Needs, People
 from customer.store import CUSTOMERS, erased_of
 from customer.telling import Cause, finish

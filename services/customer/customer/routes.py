@@ -226,6 +226,7 @@ def unless_stale(version: int | None) -> Check:
 
 def search_words(text: str) -> list[str]:
     """What to look for: a number as its digits, anything else word by word."""
-    if NUMBER.fullmatch(text.strip()):
-        return [re.sub(r"\D", "", text)]
-    return text.casefold().split()
+    wanted = store.folded(text)
+    if NUMBER.fullmatch(wanted.strip()):
+        return [re.sub(r"\D", "", wanted)]
+    return wanted.split()

@@ -67,6 +67,12 @@ def merged_text(entry: Document | None, fact: TextFact, entry_id: str, business:
     }
 
 
+def told_until(entry: Mapping[str, Any]) -> datetime:
+    """When the latest of what is known of a text of ours was told."""
+    latest: datetime = max(one["at"] for one in entry["told"].values())
+    return latest
+
+
 def _new_entry(entry_id: str, business: str, owner: str | None, fact: TextFact) -> Document:
     return {
         "_id": entry_id,

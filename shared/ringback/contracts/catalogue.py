@@ -45,7 +45,13 @@ EVENT_TYPES = {
         EventType(
             "customer.updated", customers.CustomerUpdated(), "customer", ("pipeline", "recovery"), version="1.1"
         ),
-        EventType("customer.deleted", customers.CustomerDeleted(), "customer", ("pipeline", "recovery", "notifier")),
+        EventType(
+            "customer.deleted",
+            customers.CustomerDeleted(),
+            "customer",
+            ("call-ingest", "pipeline", "recovery", "notifier"),
+            version="1.1",
+        ),
         EventType("customer.merged", customers.CustomerMerged(), "customer", ("pipeline", "recovery"), version="1.1"),
         EventType(
             "customer.unmerged", customers.CustomerUnmerged(), "customer", ("pipeline", "recovery"), version="1.1"

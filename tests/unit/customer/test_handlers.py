@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from customer.handlers import KINDS, RecordEvents
+from customer.lifecycle import Lifecycle
 from customer.store import CUSTOMERS, TIMELINE
 from ringback.callers import customer_id_of
 from ringback.contracts.envelope import Event, decode, new_event
@@ -350,6 +352,20 @@ def test_a_text_to_somebody_unknown_waits_for_them(database: MemoryDatabase, fir
     assert customer["total_texts"] == len(timeline(database, "sms"))
 
 
+@pytest.mark.parametrize("named_first", [True, False])
+def test_a_text_that_waited_goes_to_whom_its_request_names(database: MemoryDatabase, *, named_first: bool) -> None:
+    handle(database, event("call.missed"))
+    [customer] = customers(database)
+    requested = text("requested", to=STRANGER, customer_id=customer["_id"])
+    sent = text("sent", seconds=2, to=STRANGER)
+    for one in (requested, sent) if named_first else (sent, requested):
+        handle(database, one)
+    [entry] = timeline(database, "sms")
+    [customer] = customers(database)
+    assert (entry["customer_id"], entry["awaits"]) == (customer["_id"], None)
+    assert (customer["total_texts"], customer["updated_at"]) == (1, at(2))
+
+
 # Bookings.
 
 
@@ -402,6 +418,17 @@ def test_a_booking_names_its_customer_by_number_in_any_writing_or_by_id(database
     handle(database, booking(phone="(212) 555-0123"))
     handle(database, booking(booking_id="b2", phone=None, customer_id=customer["_id"]))
     assert [one["total_appointments"] for one in customers(database)] == [2]
+
+
+def test_who_books_by_a_number_that_was_erased_is_somebody_new_each_time(database: MemoryDatabase) -> None:
+    lifecycle = Lifecycle(database.as_database(), RECORD_EVENTS.businesses, lambda: T0, lambda: str(uuid4()), SEAL)
+    seen: set[str] = set()
+    for name in ("b1", "b2", "b3"):
+        handle(database, booking(booking_id=name))
+        [customer] = customers(database)
+        assert customer["_id"] not in seen
+        seen.add(customer["_id"])
+        lifecycle.delete("demo", customer["_id"])
 
 
 @pytest.mark.parametrize(
@@ -457,6 +484,15 @@ def test_the_latest_move_is_the_stage_and_each_stands_in_the_history(
         handle(database, move)
     assert customers(database)[0]["pipeline_stage"] == "lost"
     assert [entry["to"] for entry in timeline(database, "stage")] == ["contacted", "lost"]
+
+
+def test_a_move_that_the_inbox_forgot_changes_nothing(database: MemoryDatabase) -> None:
+    handle(database, event("call.missed"), staged("lost", 20))
+    before = dict(database.documents(CUSTOMERS)), dict(database.documents(TIMELINE))
+    work = database.work()
+    RECORD_EVENTS(work, [staged("lost", 20)])
+    work.commit()
+    assert (database.documents(CUSTOMERS), database.documents(TIMELINE)) == before
 
 
 def test_a_stage_of_nobody_is_refused_for_good(database: MemoryDatabase) -> None:

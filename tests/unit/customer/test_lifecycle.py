@@ -5,12 +5,11 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pymongo import DeleteMany, DeleteOne, UpdateOne
 
 from customer import lifecycle as lifecycle_module
 from customer.consents import RecordConsents, opted_out
@@ -26,7 +25,7 @@ from ringback.errors import Conflict, NotFound
 from ringback.seals import seal_with
 from ringback.store.database import OUTBOX
 from tests.support.events import call_event
-from tests.unit.fakes import T0, Document, MemoryCollection, MemoryDatabase, at, demo, matches
+from tests.unit.fakes import T0, Document, MemoryDatabase, at, demo
 
 ANNA, BOB, CLEO = NUMBERS = ("+12125550101", "+12125550102", "+12125550103")
 IDS = {number: customer_id_of("demo", number, "") for number in NUMBERS}
@@ -37,45 +36,16 @@ NOW = at(3600)
 PASSING = ("version", "updated_at")
 
 
-class Erasable(MemoryDatabase):
-    def __getitem__(self, name: str) -> "ErasableCollection":
-        return ErasableCollection(self, name)
-
-
-class ErasableCollection(MemoryCollection):
-    """A collection that can also delete, upsert and find one."""
-
-    def find_one(self, query: Mapping[str, Any]) -> Document | None:
-        return next(iter(self.find(query)), None)
-
-    def _write(self, write: Any) -> int:
-        documents = self.database.collections.setdefault(self.name, {})
-        if isinstance(write, DeleteOne | DeleteMany):
-            for document in [one for one in documents.values() if matches(one, write._filter)]:
-                del documents[document["_id"]]
-            return 0
-        if isinstance(write, UpdateOne):
-            _update(documents.setdefault(write._filter["_id"], dict(write._filter)), cast(Document, write._doc))
-            return 0
-        return super()._write(write)
-
-
-def _update(document: Document, change: Document) -> None:
-    document.update(change.get("$set", {}))
-    for name, amount in change.get("$inc", {}).items():
-        document[name] = document.get(name, 0) + amount
-
-
 @dataclass
 class Service:
     """The customer service, told events one by one and asked for things."""
 
-    database: Erasable
+    database: MemoryDatabase
     lifecycle: Lifecycle
 
     @classmethod
     def fresh(cls, *events: Event) -> "Service":
-        database, numbers = Erasable(), itertools.count()
+        database, numbers = MemoryDatabase(), itertools.count()
         lifecycle = Lifecycle(database.as_database(), BUSINESSES, lambda: NOW, lambda: f"id-{next(numbers)}", SEAL)
         service = cls(database, lifecycle)
         service.take(*events)
@@ -492,8 +462,8 @@ def test_everybody_is_told_of_each_record() -> None:
     service = full()
     erase(service)
     assert [event.data for event in service.told("customer.deleted")] == [
-        {"customer_id": IDS[ANNA]},
-        {"customer_id": IDS[BOB]},
+        {"customer_id": IDS[ANNA], "phones": [ANNA]},
+        {"customer_id": IDS[BOB], "phones": [BOB]},
     ]
 
 
@@ -656,7 +626,7 @@ def test_opting_in_again_ends_an_opt_out() -> None:
 
 
 def test_several_words_in_a_batch_count_each() -> None:
-    database = Erasable()
+    database = MemoryDatabase()
     work = database.work()
     RecordConsents(SEAL)(work, [said(ANNA, "contact.opted_out"), said(ANNA, "contact.opted_in", 5)])
     work.commit()

@@ -5,9 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, cast
-
-from pymongo import DeleteMany, DeleteOne, UpdateOne
+from typing import Any
 
 from pipeline.handlers import RecordLeads
 from pipeline.moves import Moves
@@ -16,7 +14,7 @@ from ringback.contracts.envelope import Event, decode, new_event
 from ringback.errors import ConcurrentUpdate
 from ringback.seals import seal_with
 from ringback.store.database import OUTBOX
-from tests.unit.fakes import SECRET, Document, MemoryCollection, MemoryDatabase, at, demo, matches
+from tests.unit.fakes import SECRET, Document, MemoryDatabase, at, demo
 
 ANNA, BOB, CLEO = "id-anna", "id-bob", "id-cleo"
 PHONES = {ANNA: "+12125550101", BOB: "+12125550102", CLEO: "+12125550103"}
@@ -25,44 +23,11 @@ SEAL = seal_with(SECRET)
 NOW = at(100_000)
 
 
-class LeadsDatabase(MemoryDatabase):
-    def __getitem__(self, name: str) -> "LeadsCollection":
-        return LeadsCollection(self, name)
-
-
-class LeadsCollection(MemoryCollection):
-    """A collection that can also delete, upsert and find one."""
-
-    def find_one(self, query: Mapping[str, Any]) -> Document | None:
-        return next(iter(self.find(query)), None)
-
-    def _write(self, write: Any) -> int:
-        documents = self.database.collections.setdefault(self.name, {})
-        if isinstance(write, DeleteOne | DeleteMany):
-            for document in [one for one in documents.values() if matches(one, write._filter)]:
-                del documents[document["_id"]]
-            return 0
-        if isinstance(write, UpdateOne):
-            self._upsert(documents, cast(Document, write._filter)["_id"], cast(Document, write._doc))
-            return 0
-        return super()._write(write)
-
-    def _upsert(self, documents: dict[str, Document], _id: str, change: Document) -> None:
-        if _id not in documents:
-            documents[_id] = {"_id": _id, **change.get("$setOnInsert", {})}
-        document = documents[_id]
-        document.update(change.get("$set", {}))
-        for name, amount in change.get("$inc", {}).items():
-            document[name] = document.get(name, 0) + amount
-        for name, value in change.get("$max", {}).items():
-            document[name] = max(document.get(name, value), value)
-
-
 @dataclass
 class Service:
     """`now` is what its clock shows."""
 
-    database: LeadsDatabase = field(default_factory=LeadsDatabase)
+    database: MemoryDatabase = field(default_factory=MemoryDatabase)
     now: datetime = NOW
     _numbers: Callable[[], int] = field(default_factory=lambda: itertools.count().__next__)
 

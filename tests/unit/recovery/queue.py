@@ -3,10 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from types import SimpleNamespace
 from typing import Any, cast
-
-from pymongo import DeleteOne, UpdateOne
 
 from recovery.events import subscriptions
 from recovery.store import CALLERS, CALLS, ITEMS
@@ -22,9 +19,7 @@ from tests.unit.fakes import (
     SECRET,
     T0,
     Document,
-    MemoryCollection,
     MemoryDatabase,
-    matches,
     sample_settings,
 )
 
@@ -33,47 +28,12 @@ BUSINESSES = sample_settings().businesses
 ANNA = "anna"
 
 
-class QueueDatabase(MemoryDatabase):
-    """With what erasing needs: deletions, and the latest of two times."""
-
-    def __getitem__(self, name: str) -> MemoryCollection:
-        return QueueCollection(self, name)
-
-
-class QueueCollection(MemoryCollection):
-    def find(self, query: Mapping[str, Any], projection: Mapping[str, int] | None = None) -> list[Document]:
-        return [one for one in super().find({}, projection) if matches(_flat(one), query)]
-
-    def bulk_write(self, writes: Sequence[Any], **_: Any) -> SimpleNamespace:
-        return SimpleNamespace(matched_count=sum(self._written(write) for write in writes))
-
-    def _written(self, write: Any) -> int:
-        documents = self.database.collections.setdefault(self.name, {})
-        if isinstance(write, DeleteOne):
-            documents.pop(write._filter["_id"], None)
-            return 0
-        if isinstance(write, UpdateOne):
-            _keep_latest(documents, write._filter["_id"], cast(Document, write._doc)["$max"]["at"])
-            return 0
-        return self._write(write)
-
-
-def _keep_latest(documents: dict[str, Document], key: str, at: datetime) -> None:
-    before = documents.get(key, {"_id": key, "at": at})
-    documents[key] = {**before, "at": max(before["at"], at)}
-
-
-def _flat(document: Document) -> Document:
-    ids = [one["appointment_id"] for one in document.get("appointments", [])]
-    return {**document, "appointments.appointment_id": ids}
-
-
 @dataclass
 class Queue:
     """One business's queue; `now` is its clock."""
 
     now: datetime = T0
-    database: QueueDatabase = field(default_factory=QueueDatabase)
+    database: MemoryDatabase = field(default_factory=MemoryDatabase)
 
     def take(self, *events: Event) -> "Queue":
         """Each a batch of its own."""
