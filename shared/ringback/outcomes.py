@@ -13,5 +13,6 @@ OUTCOMES_BY_WEIGHT = (
     ("missed", "no-answer"),
     ("answered", ""),
 )
-# How far a text of ours got; the furthest that was told counts, whatever came last.
-STATUSES_BY_RANK = ("requested", "suppressed", "failed", "sent", "delivered")
+# How far a text of ours got; the furthest that was told counts, whatever came last. A text that was sent can still
+# be lost by a carrier, and one that was given up for lost can arrive.
+STATUSES_BY_RANK = ("requested", "suppressed", "sent", "failed", "delivered")

@@ -474,6 +474,32 @@ def staged(current: str, seconds: float, previous: str = "new_lead", customer: s
     )
 
 
+def noted_by_rule(seconds: int) -> Event:
+    data = {
+        "note_id": f"run-{seconds}",
+        "customer_id": customer_id_of("demo", CALLER, ""),
+        "text": "Ask for a review.",
+        "author": "After a visit",
+        "at": at(seconds),
+    }
+    return new_event(
+        "note.requested", business="demo", subject="x", time=at(seconds), data=data, cause=(str(seconds),)
+    )
+
+
+def test_a_note_that_a_rule_asks_for_stands_in_the_history_once(database: MemoryDatabase) -> None:
+    handle(database, event("call.missed"))
+    for _ in range(2):
+        handle(database, noted_by_rule(10))
+    [note] = [entry for entry in database.documents(TIMELINE).values() if entry["kind"] == "note"]
+    assert (note["text"], note["author"], note["at"]) == ("Ask for a review.", "After a visit", at(10))
+
+
+def test_a_note_about_nobody_is_refused(database: MemoryDatabase) -> None:
+    with pytest.raises(Permanent):
+        handle(database, noted_by_rule(10))
+
+
 @pytest.mark.parametrize("last_first", [True, False])
 def test_the_latest_move_is_the_stage_and_each_stands_in_the_history(
     database: MemoryDatabase, *, last_first: bool
@@ -526,7 +552,9 @@ LIFE = [
     received("SM2", 320),
     staged("contacted", 500),
     staged("appointment_set", 600, "contacted"),
+    noted_by_rule(700),
 ]
+NEEDS_A_CUSTOMER = {"lead.stage_changed", "note.requested"}
 # What makes somebody who was not known a customer; nobody moves a lead before.
 MAKES_A_CUSTOMER = frozenset({"call.started", "call.completed", "call.missed", "sms.received", "booking.recorded"})
 
@@ -534,8 +562,8 @@ MAKES_A_CUSTOMER = frozenset({"call.started", "call.completed", "call.missed", "
 def possible(events: Sequence[Event]) -> list[Event]:
     """The order with the moves of a lead that nobody has heard of put after the first that makes one."""
     first = next(place for place, one in enumerate(events) if one.type in MAKES_A_CUSTOMER)
-    early = [one for one in events[:first] if one.type == "lead.stage_changed"]
-    before = [one for one in events[:first] if one.type != "lead.stage_changed"]
+    early = [one for one in events[:first] if one.type in NEEDS_A_CUSTOMER]
+    before = [one for one in events[:first] if one.type not in NEEDS_A_CUSTOMER]
     return [*before, events[first], *early, *events[first + 1 :]]
 
 
