@@ -47,6 +47,12 @@ class NotFound(RingbackError):
     code = "not_found"
 
 
+class TooManyRequests(RingbackError):
+    """Asked too often: to be asked again later."""
+
+    code = "too_many_requests"
+
+
 class Conflict(RingbackError):
     """What is there stands in the way; `extra` is told with it, such as the id of what is there."""
 

@@ -40,6 +40,7 @@ class SharedKey:
 class Settings:
     """What a process was told. `twilio_auth_tokens` are tried in turn, so that a token can be rotated.
 
+    `internal_url` is the gateway as services reach it: the start page is made of what they answer there.
     `twilio_account_known` says whether Twilio's REST API may be asked: never with an account that was made up.
     `webhook_allow_private`: `host:port` to which webhooks may go over http and inside the network.
     """
@@ -49,6 +50,7 @@ class Settings:
     port: int
     data: Path
     public_url: str
+    internal_url: str
     secret_key: str | None = field(repr=False)
     twilio_account_sid: str | None
     twilio_account_known: bool
@@ -140,6 +142,7 @@ class EnvironmentSchema(Schema):
     )
     data = fields.String(data_key="RINGBACK_DATA", load_default="./var")
     public_url = WebAddress(data_key="RINGBACK_PUBLIC_URL", load_default=None)
+    internal_url = WebAddress(data_key="RINGBACK_INTERNAL_URL", load_default=None)
     config = fields.String(data_key="RINGBACK_CONFIG", load_default=None)
     secret_key = fields.String(data_key="RINGBACK_SECRET_KEY", load_default=None, validate=validate.Length(min=32))
     account_sid = fields.String(data_key="TWILIO_ACCOUNT_SID", load_default=None)
@@ -167,6 +170,7 @@ def load_settings(environ: Mapping[str, str], *, require: tuple[str, ...] = ()) 
         port=values["port"],
         data=Path(values["data"]),
         public_url=values["public_url"] or f"http://127.0.0.1:{values['port']}",
+        internal_url=values["internal_url"] or f"http://127.0.0.1:{values['port']}",
         secret_key=values["secret_key"],
         twilio_account_sid=values["account_sid"],
         twilio_account_known=_is_account_known(values),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 from flask import Flask
@@ -21,9 +22,11 @@ import pipeline.worker
 import recovery.app
 import recovery.store
 import recovery.worker
+from customer.home import FETCH
+from customer.users import users_of
 from onebox.embedded_mongo import EmbeddedMongo
 from onebox.engine import EngineError, locate
-from onebox.gateway import TWILIO, Gateway
+from onebox.gateway import TWILIO, Gateway, fetch_in_process
 from onebox.http_server import THREADS, HttpServer
 from ringback.bus.connection import Bus
 from ringback.bus.embedded import release_leases
@@ -31,6 +34,7 @@ from ringback.clock import system_clock
 from ringback.errors import StoreUnavailable, Transient
 from ringback.process import CreateApp, process_name
 from ringback.running import forget_running, write_running
+from ringback.seals import seal_with
 from ringback.settings import Settings
 from ringback.store.database import Database, Indexes, open_database
 from ringback.web.app import create_web, loops_of
@@ -119,7 +123,10 @@ class Box:
             member.create_app(self.settings, database, system_clock)
             for member, database in zip(MEMBERS, self._databases, strict=True)
         ]
-        self._server = HttpServer(self._served(apps), self.settings.port)
+        served = self._served(apps)
+        for app in apps:
+            app.extensions[FETCH] = partial(fetch_in_process, served)
+        self._server = HttpServer(served, self.settings.port)
         self._beside = Worker([loop for app in apps for loop in loops_of(app)])
         self._beside.start()
         if self._mongo is not None:
@@ -133,6 +140,13 @@ class Box:
     def complete(self) -> bool:
         """False while webhooks are only kept, because MongoDB was never there yet."""
         return self._worker is not None
+
+    def has_no_users(self, business: str) -> bool:
+        """Whether nobody of the business can sign in to the pages yet."""
+        assert self.settings.secret_key is not None
+        names = [member.name for member in MEMBERS]
+        database = self._databases[names.index(customer.app.NAME)]
+        return users_of(database, system_clock, seal_with(self.settings.secret_key)).none_of(business)
 
     def heal(self) -> None:
         """Start MongoDB again if it ended, and the worker as soon as MongoDB is there.

@@ -3,11 +3,14 @@
 import os
 import signal
 import threading
+from collections.abc import Sequence
 from types import FrameType
 
 import click
 
+from customer.sign_in import first_owner_token
 from onebox.box import Box, required_settings
+from ringback.clock import system_clock
 from ringback.secrets import with_generated_secrets
 from ringback.settings import Settings, load_settings
 
@@ -23,7 +26,7 @@ def up() -> None:
     box = Box(settings)
     try:
         box.start()
-        click.echo(welcome(settings))
+        click.echo(welcome(box.settings, first_links(box)))
         if not box.complete:
             click.echo("MongoDB is away: calls are answered and kept; everything else waits for it.")
         while not ending.asked_within(HEAL_SECONDS):
@@ -49,14 +52,29 @@ class Ending:
         self._asked.set()
 
 
-def welcome(settings: Settings) -> str:
+def first_links(box: Box) -> list[str]:
+    """Where the first owner of each business that has none yet chooses a password."""
+    settings = box.settings
+    assert settings.secret_key is not None
+    if not box.complete:
+        return []
+    return [
+        f"  {business}: http://127.0.0.1:{settings.port}/login/first?token="
+        + first_owner_token(settings.secret_key, business, system_clock)
+        for business in settings.businesses
+        if box.has_no_users(business)
+    ]
+
+
+def welcome(settings: Settings, links: Sequence[str] = ()) -> str:
     businesses = "\n".join(
         f"  {business.key}: {business.name}, {', '.join(business.numbers)}"
         for business in settings.businesses.values()
     )
+    first = "\nThe first owner signs in by this link, valid for a day\n" + "\n".join(links) + "\n" if links else ""
     return f"""
 Ringback is ready on http://127.0.0.1:{settings.port}
-
+{first}
 Businesses
 {businesses}
 

@@ -7,17 +7,22 @@ from flask import Flask
 
 from customer.commands import Desk
 from customer.consents import opted_out
+from customer.home import HOME_ACCESS, home_blueprint
 from customer.importing import Importing
 from customer.lifecycle import Lifecycle
 from customer.outreach import Outreach
 from customer.outreach_routes import OUTREACH_ACCESS, outreach_blueprint
+from customer.pages import FORMS, PAGES
 from customer.routes import ACCESS, Api, customers_blueprint
+from customer.sign_in import SIGN_IN_ACCESS, SignIn, sign_in_blueprint
 from customer.transfer_routes import TRANSFER_ACCESS, transfer_blueprint
+from customer.users import users_of
 from ringback.clock import Clock
 from ringback.seals import Seal, seal_with
 from ringback.settings import Settings
 from ringback.store.database import Database
 from ringback.web.app import create_web
+from ringback.web.pages import add_pages
 
 NAME = "customer"
 REQUIRED = ("RINGBACK_SECRET_KEY",)
@@ -33,15 +38,19 @@ def create_app(settings: Settings, database: Database, clock: Clock) -> Flask:
         customers_blueprint(_api(settings, database, clock, seal)),
         outreach_blueprint(_outreach(settings, database, clock, seal), database, clock),
         transfer_blueprint(Importing(database, settings.businesses, clock, seal), database),
+        sign_in_blueprint(SignIn(settings, users_of(database, clock, seal), clock)),
+        home_blueprint(settings),
     ]
-    return create_web(
+    app = create_web(
         NAME,
         blueprints=blueprints,
-        access={**ACCESS, **OUTREACH_ACCESS, **TRANSFER_ACCESS},
+        access={**ACCESS, **OUTREACH_ACCESS, **TRANSFER_ACCESS, **SIGN_IN_ACCESS, **HOME_ACCESS},
         settings=settings,
         checks={"mongo": database.ping},
         max_body=MAX_BODY,
     )
+    add_pages(app, settings, clock, package=NAME, pages=PAGES, forms=FORMS)
+    return app
 
 
 def _api(settings: Settings, database: Database, clock: Clock, seal: Seal) -> Api:

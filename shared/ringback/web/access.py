@@ -1,6 +1,7 @@
-"""Who may call what: bearer tokens, and one table of routes and roles per service. The rest is denied.
+"""Who may call what: tokens and sessions, and one table of routes and roles per service. The rest is denied.
 
-Tokens are JWTs (RFC 7519) signed with HS256 and RINGBACK_SECRET_KEY; claims `sub business role exp`.
+Tokens are JWTs (RFC 7519) signed with HS256 and RINGBACK_SECRET_KEY; claims `sub business role exp`. Who sends
+a token needs no CSRF token: no browser adds one by itself.
 """
 
 from collections.abc import Mapping
@@ -12,10 +13,12 @@ from flask import Flask, g, request
 
 from ringback.errors import Forbidden, InvalidSettings, Unauthenticated
 from ringback.settings import Settings
+from ringback.web.sessions import CSRF_FIELD, CSRF_HEADER, csrf_token, is_csrf_token, session_of
 
 ALGORITHM = "HS256"
 ROLES = ("owner", "staff", "service")
 EVERY_ROLE = frozenset(ROLES)
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 PUBLIC: frozenset[str] = frozenset({"*"})
 
 Access = Mapping[str, frozenset[str]]
@@ -76,15 +79,38 @@ def guard(app: Flask, access: Access, settings: Settings) -> None:
     def check() -> None:
         if request.endpoint is None or access[request.endpoint] is PUBLIC:
             return
-        g.principal = read_token(secret, _bearer())
+        g.principal = _caller(secret, secure=is_secure(settings))
         if g.principal.business not in settings.businesses:
             raise Unauthenticated("The token's business is not served here.", code="invalid_token")
         if g.principal.role not in access[request.endpoint]:
             raise Forbidden("Your role may not do this.")
 
 
-def _bearer() -> str:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+def is_secure(settings: Settings) -> bool:
+    """Whether people come over HTTPS: cookies are bound to it then."""
+    return settings.public_url.startswith("https://")
+
+
+def _caller(secret: str, *, secure: bool) -> Principal:
+    if "Authorization" in request.headers:
+        return read_token(secret, _bearer(request.headers["Authorization"]))
+    session = session_of(request, secret, secure=secure)
+    if session is None:
+        raise Unauthenticated("Sign in first: a bearer token is needed.")
+    if request.method not in SAFE:
+        _check_csrf(secret, session.id)
+    g.csrf_token = csrf_token(secret, session.id)
+    return Principal(session.subject, session.business, session.role)
+
+
+def _check_csrf(secret: str, session_id: str) -> None:
+    given = request.headers.get(CSRF_HEADER) or request.form.get(CSRF_FIELD, "")
+    if not is_csrf_token(secret, session_id, given):
+        raise Forbidden("The form is of another session; load the page again.", code="csrf")
+
+
+def _bearer(header: str) -> str:
+    scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("Sign in first: a bearer token is needed.")
     return token.strip()

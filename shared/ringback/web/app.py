@@ -11,6 +11,7 @@ from ringback.errors import error_name
 from ringback.settings import Settings
 from ringback.web import problems
 from ringback.web.access import PUBLIC, Access, guard
+from ringback.web.assets import ASSETS_ACCESS, assets_blueprint
 from ringback.worker.runtime import Loop
 
 Check = Callable[[], object]
@@ -44,9 +45,9 @@ def create_web(
     app.after_request(_finish)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # else `//` is answered by a redirect to whatever Host was sent
-    for blueprint in (_health(checks), *blueprints):
+    for blueprint in (_health(checks), assets_blueprint(), *blueprints):
         app.register_blueprint(blueprint)
-    guard(app, {**HEALTH_ACCESS, **access}, settings)
+    guard(app, {**HEALTH_ACCESS, **ASSETS_ACCESS, **access}, settings)
     return app
 
 

@@ -1,15 +1,18 @@
-"""JSON bodies through schemas: what is no JSON is refused, what breaks a rule is told by field."""
+"""JSON bodies and forms through schemas: what is neither is refused, what breaks a rule is told by field."""
 
 import json
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from flask import request
+from flask import g, request
 from marshmallow import RAISE, Schema, ValidationError, fields
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from ringback.errors import Invalid
+from ringback.web.forms import Form, form_values
+
+ReadForm = Callable[[Form], dict[str, Any]]
 
 # Control characters, halves of characters (surrogates), separators of lines and paragraphs.
 NOT_TEXT = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -66,13 +69,17 @@ class Paragraphs(Line):
         return super()._tidied(text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
-def load_body(schema: Schema) -> dict[str, Any]:
-    """The request's JSON object as `schema` has it.
+FORM = "application/x-www-form-urlencoded"
 
+
+def load_body(schema: Schema, read_form: ReadForm | None = None) -> dict[str, Any]:
+    """The request's JSON object, or the form of one of our pages, as `schema` has it.
+
+    `read_form` makes the object out of a form that is no list of plain fields.
     Raises UnsupportedMediaType (415), BadRequest (400: no JSON by RFC 8259), Invalid naming each field (422).
     """
     try:
-        loaded: dict[str, Any] = schema.load(_object())
+        loaded: dict[str, Any] = schema.load(_object(schema, read_form))
     except ValidationError as error:
         raise Invalid("Some fields are not valid.", errors=flattened(error.messages_dict)) from error
     return loaded
@@ -94,7 +101,9 @@ def _each(found: Any) -> Iterator[str]:
         yield str(found)
 
 
-def _object() -> dict[str, Any]:
+def _object(schema: Schema, read_form: ReadForm | None) -> dict[str, Any]:
+    if request.mimetype == FORM and "business" in g:
+        return read_form(request.form) if read_form else form_values(schema, request.form, g.business)
     if not request.is_json:
         raise UnsupportedMediaType("The body has to be JSON, with Content-Type: application/json.")
     document = _parsed(request.get_data())
