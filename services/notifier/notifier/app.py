@@ -5,12 +5,15 @@ import uuid
 from flask import Flask
 
 from notifier.desk import Desk
+from notifier.pages import FORMS, PAGES
+from notifier.parts import PARTS_ACCESS, parts_blueprint
 from notifier.routes import ACCESS, Api, texts_blueprint
 from ringback.clock import Clock
 from ringback.seals import seal_with
 from ringback.settings import Settings
 from ringback.store.database import Database
 from ringback.web.app import create_web
+from ringback.web.pages import add_pages
 
 NAME = "notifier"
 REQUIRED = ("RINGBACK_SECRET_KEY",)
@@ -20,13 +23,15 @@ def create_app(settings: Settings, database: Database, clock: Clock) -> Flask:
     """`settings` loaded with REQUIRED."""
     assert settings.secret_key is not None
     desk = Desk(database, settings.businesses, clock, new_id, seal_with(settings.secret_key))
-    return create_web(
+    app = create_web(
         NAME,
-        blueprints=[texts_blueprint(Api(desk))],
-        access=ACCESS,
+        blueprints=[texts_blueprint(Api(desk)), parts_blueprint(desk)],
+        access={**ACCESS, **PARTS_ACCESS},
         settings=settings,
         checks={"mongo": database.ping},
     )
+    add_pages(app, settings, clock, package=NAME, pages=PAGES, forms=FORMS)
+    return app
 
 
 def new_id() -> str:

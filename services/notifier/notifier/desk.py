@@ -65,16 +65,23 @@ class Desk:
 
     def status(self, business: str) -> dict[str, Any]:
         """What stops a business's texts now, and how many are in which state (up to store.MOST_COUNTED each)."""
-        lines, now = store.find_lines(self.database, [ACCOUNT_LINE, business]), self.clock()
-        today = now.astimezone(self.businesses[business].timezone).date()
-        line = lines.get(business, pace.new_line(business))
+        lines = self._lines(business)
+        today = self.clock().astimezone(self.businesses[business].timezone).date()
+        line = lines[business]
         return {
-            "account_pause": lines.get(ACCOUNT_LINE, pace.new_line(ACCOUNT_LINE))["pause"],
-            "sender_pause": line["pause"],
+            **_pauses(lines, business),
             "texts_today": pace.texts_on(line, today),
             "segments_today": pace.segments_on(line, today),
             "states": {state: store.count_in_state(self.database, business, state) for state in STATES},
         }
+
+    def pauses(self, business: str) -> dict[str, Document | None]:
+        """What stops a business's texts now: of the account's, and of its own sender."""
+        return _pauses(self._lines(business), business)
+
+    def _lines(self, business: str) -> dict[str, Document]:
+        ids = (ACCOUNT_LINE, business)
+        return {line_id: pace.new_line(line_id) for line_id in ids} | store.find_lines(self.database, ids)
 
     # Templates.
 
@@ -120,6 +127,10 @@ class Desk:
             return put_statement(work, contact, phone, said, self.new_id())
 
         return repeated(self.database, self.clock, act)
+
+
+def _pauses(lines: Mapping[str, Document], business: str) -> dict[str, Document | None]:
+    return {"account_pause": lines[ACCOUNT_LINE]["pause"], "sender_pause": lines[business]["pause"]}
 
 
 def _size(text: str) -> dict[str, Any]:

@@ -170,7 +170,10 @@ def find_lines(database: Database, ids: Sequence[str]) -> dict[str, Document]:
         return {row["_id"]: row for row in database[LINES].find({"_id": {"$in": list(ids)}})}
 
 
-def count_in_state(database: Database, business: str, state: str) -> int:
-    """Exact up to MOST_COUNTED."""
+def count_in_state(database: Database, business: str, state: str, since: datetime | None = None) -> int:
+    """Of all, or of those asked for since then; exact up to MOST_COUNTED."""
+    query: dict[str, Any] = {"business": business, "state": state}
+    if since is not None:
+        query["requested_at"] = {"$gte": since}
     with translated_errors():
-        return database[MESSAGES].count_documents({"business": business, "state": state}, limit=MOST_COUNTED)
+        return database[MESSAGES].count_documents(query, limit=MOST_COUNTED)

@@ -58,6 +58,10 @@ INDEXES: Indexes = {
         _of_column(("source", ASCENDING), *BY_RANK),
         _of_column(("segment", ASCENDING), *BY_RANK),
         _of_column(("entered_at", ASCENDING)),
+        IndexModel(
+            [("business", ASCENDING), ("opened_at", DESCENDING), ("stage", ASCENDING)],
+            partialFilterExpression=IS_SHOWN,
+        ),
         IndexModel([("business", ASCENDING), ("search", ASCENDING)], partialFilterExpression=IS_SHOWN),
         IndexModel([("merged_into", ASCENDING)], partialFilterExpression={"merged_into": {"$type": "string"}}),
         _expiring(),
@@ -150,6 +154,13 @@ def find_root(database: Database, business: str, customer_id: str) -> Document |
     return found if found is not None and found["shown"] else None
 
 
+def find_called(database: Database, business: str, customer_ids: Iterable[str]) -> dict[str, Document]:
+    """The names and numbers of these customers, by id."""
+    wanted = {"_id": {"$in": sorted(set(customer_ids))}, "business": business}
+    with translated_errors():
+        return {lead["_id"]: lead for lead in database[LEADS].find(wanted, {"name": 1, "phone": 1})}
+
+
 def find_rank(
     database: Database, but: Document, stage: str, bounds: Mapping[str, str], *, forward: bool
 ) -> str | None:
@@ -217,6 +228,29 @@ def filtered_total(database: Database, business: str, stage: str, filters: Filte
     with translated_errors():
         total = _summed(list(database[LEADS].aggregate(counted)))
     return Total(min(total.count, MOST_COUNTED), total.value, total.count > MOST_COUNTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """Leads that came lately and are in a stage now; `since`: how many of them came after moments with a name."""
+
+    stage: str
+    count: int
+    since: Mapping[str, int]
+
+
+def arrivals(database: Database, business: str, since: datetime, moments: Mapping[str, datetime]) -> list[Arrivals]:
+    """The leads that came since then by their stage, of more than MOST_COUNTED the latest."""
+    of_moments = {name: {"$sum": {"$cond": [{"$gte": ["$opened_at", at]}, 1, 0]}} for name, at in moments.items()}
+    counted: list[dict[str, Any]] = [
+        {"$match": {"business": business, "opened_at": {"$gte": since}, **IS_SHOWN}},
+        {"$sort": {"opened_at": DESCENDING}},
+        {"$limit": MOST_COUNTED},
+        {"$group": {"_id": "$stage", "count": {"$sum": 1}, **of_moments}},
+    ]
+    with translated_errors():
+        rows = list(database[LEADS].aggregate(counted))
+    return [Arrivals(row["_id"], row["count"], {name: row[name] for name in moments}) for row in rows]
 
 
 def oldest_entry(database: Database, business: str, stage: str, filters: Filters) -> datetime | None:

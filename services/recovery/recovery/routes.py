@@ -19,10 +19,10 @@ from recovery.schemas import (
     ItemsQuery,
     SummaryQuery,
     TextBody,
-    dump_item,
     period_of,
     plain,
 )
+from recovery.showing import shown_items
 from ringback.businesses import Business
 from ringback.clock import Clock
 from ringback.errors import NotFound
@@ -32,10 +32,13 @@ from ringback.store.mongo import Document
 from ringback.web.access import EVERY_ROLE, Access, principal
 from ringback.web.bodies import load_body
 from ringback.web.idempotency import request_key
+from ringback.web.pages import wants_page
 from ringback.web.queries import load
 
 # What takes a person's judgement: systems read.
 PEOPLE = frozenset({"owner", "staff"})
+# Each has its forms on a page: more would be a long wait on a telephone.
+PAGE_ITEMS = 20
 ACCESS: Access = {
     "missed_calls.list_items": EVERY_ROLE,
     "missed_calls.summarize": EVERY_ROLE,
@@ -64,11 +67,7 @@ class Api:
         return self.items([item])[0]
 
     def items(self, items: list[Document]) -> list[dict[str, Any]]:
-        """With whose numbers they are now."""
-        phones = [item["phone"] for item in items if item["phone"]]
-        owners = store.customers_of_phones(self.database, principal().business, phones)
-        now = self.clock()
-        return [dump_item(item, owners.get(item["phone"], item["nameless_id"]), now) for item in items]
+        return shown_items(self.database, principal().business, items, self.clock())
 
 
 def missed_calls_blueprint(api: Api) -> Blueprint:
@@ -83,7 +82,8 @@ def _reading(missed_calls: Blueprint, api: Api) -> None:
     def list_items() -> Response:
         """The queue, what is due longest first."""
         query = load(ItemsQuery(), request.args)
-        page = store.list_items(api.database, _wanted(api, query), query["cursor"], query["limit"])
+        limit, newest_first = _limit(query), query["newest_first"]
+        page = store.list_items(api.database, _wanted(api, query), query["cursor"], limit, newest_first=newest_first)
         return jsonify({"items": api.items(page.items), "next": page.next})
 
     @missed_calls.get("/missed-calls/summary")
@@ -133,10 +133,15 @@ def _writing(missed_calls: Blueprint, api: Api) -> None:
 
 
 def _body_if_any(schema: Schema) -> dict[str, Any]:
-    if request.get_data():
+    if request.form or request.get_data():
         return load_body(schema)
     loaded: dict[str, Any] = schema.load({})
     return loaded
+
+
+def _limit(query: Mapping[str, Any]) -> int:
+    limit: int = query["limit"]
+    return min(limit, PAGE_ITEMS) if wants_page() else limit
 
 
 def _wanted(api: Api, query: Mapping[str, Any]) -> dict[str, Any]:

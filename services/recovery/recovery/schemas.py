@@ -50,9 +50,12 @@ SHOWN_OF = {
 }
 
 
-def dump_item(item: Mapping[str, Any], customer_id: str | None, now: datetime) -> dict[str, Any]:
-    """An item as the API gives it. `customer_id` is whose number it is now, as far as it is known."""
-    shown = {"id": item["_id"], "customer_id": customer_id, **{name: _plain(item[name]) for name in SHOWN}}
+def dump_item(
+    item: Mapping[str, Any], customer_id: str | None, customer_name: str | None, now: datetime
+) -> dict[str, Any]:
+    """An item as the API gives it. The customer is whose number it is now, as far as they are known."""
+    whose = {"customer_id": customer_id, "customer_name": customer_name}
+    shown = {"id": item["_id"], **whose, **{name: _plain(item[name]) for name in SHOWN}}
     lists = {name: [_part(one, names) for one in item[name]] for name, names in SHOWN_OF.items()}
     return {**shown, "overdue": is_overdue(item, now), **lists}
 
@@ -88,6 +91,7 @@ class ItemsQuery(PageQuery):
     assignee = fields.String(load_default=None, validate=validate.Length(max=LONGEST_NAME))
     min_age = fields.Integer(load_default=None, validate=validate.Range(min=0, max=MOST_MINUTES))
     overdue = fields.Boolean(load_default=None)
+    newest_first = fields.Boolean(load_default=False)
 
 
 class DayOrMoment(fields.Field[date | datetime]):
@@ -148,7 +152,7 @@ class TextBody(Body):
     @validates_schema
     def one_of_the_two(self, data: dict[str, Any], **_: Any) -> None:
         if len(data) != 1:
-            raise ValidationError("Either a body or a template, not both and not neither.", "body")
+            raise ValidationError("Write the text or choose a template: one of the two.", "body")
 
 
 class HandledBody(Body):

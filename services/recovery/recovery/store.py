@@ -44,6 +44,8 @@ FIGURES = (
     "text_count",
     "replied_at",
 )
+# More are not counted.
+MOST_COUNTED = 10_000
 # Merges of merges: an end to following them.
 MOST_MERGES = 5
 
@@ -154,12 +156,33 @@ def put_off(database: Database, ledger_id: str, until: datetime) -> None:
         database[CALLERS].update_one({"_id": ledger_id}, change)
 
 
-def list_items(database: Database, query: Mapping[str, Any], cursor: str | None, limit: int) -> Page:
-    """Items that are due longest first."""
+def list_items(
+    database: Database, query: Mapping[str, Any], cursor: str | None, limit: int, *, newest_first: bool = False
+) -> Page:
+    """Items that are due longest first, or the other way round."""
+    kept = {**query, "erased": {"$ne": True}}
     with translated_errors():
-        return keyset_page(
-            database[ITEMS], {**query, "erased": {"$ne": True}}, "due_at", cursor, limit, oldest_first=True
-        )
+        return keyset_page(database[ITEMS], kept, "due_at", cursor, limit, oldest_first=not newest_first)
+
+
+def most_urgent(database: Database, business: str, limit: int) -> list[Document]:
+    """Who waits longest for an answer."""
+    return list_items(database, {"business": business, "open": True, "responded_at": None}, None, limit).items
+
+
+def count_open(database: Database, business: str) -> int:
+    """Exact up to MOST_COUNTED."""
+    return _counted(database, {"business": business, "open": True})
+
+
+def count_overdue(database: Database, business: str, now: datetime) -> int:
+    """Exact up to MOST_COUNTED."""
+    return _counted(database, {"business": business, "open": True, "due_at": {"$lt": now}, "responded_at": None})
+
+
+def _counted(database: Database, query: Mapping[str, Any]) -> int:
+    with translated_errors():
+        return database[ITEMS].count_documents(query, limit=MOST_COUNTED)
 
 
 def find_item(database: Database, business: str, item_id: str) -> Document | None:
@@ -246,6 +269,16 @@ def customers_of_phones(database: Database, business: str, phones: Iterable[str]
             known |= {row["_id"]: row for row in database[CUSTOMERS].find({"_id": {"$in": missing}})}
     owners = {phone: owner_of([row for row in rows if phone in row["phones"]], known.get) for phone in wanted}
     return {phone: owner for phone, owner in owners.items() if owner is not None}
+
+
+def names_of(database: Database, business: str, ids: Iterable[str]) -> dict[str, str | None]:
+    """What these customers are called, of those that are known."""
+    wanted = sorted(set(ids))
+    if not wanted:
+        return {}
+    with translated_errors():
+        rows = database[CUSTOMERS].find({"_id": {"$in": wanted}, "business": business}, {"name": 1})
+        return {row["_id"]: row["name"] for row in rows}
 
 
 def owner_of(rows: Iterable[Document], row_of: Callable[[str], Document | None]) -> str | None:

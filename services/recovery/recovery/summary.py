@@ -27,7 +27,7 @@ def total(rows: Sequence[Mapping[str, Any]], gains: Sequence[Mapping[str, Any]])
         **_service_level(rows),
         "median_response_minutes": _median_minutes(rows),
         "appointments": sum(gain["status"] != CANCELED for gain in gains),
-        "revenue": _revenue(gains),
+        "revenue": revenue(gains),
     }
 
 
@@ -55,7 +55,8 @@ def _median_minutes(rows: Iterable[Mapping[str, Any]]) -> float | None:
     return round(median(seconds) / 60, 1) if seconds else None
 
 
-def _revenue(gains: Iterable[Mapping[str, Any]]) -> list[Document]:
+def revenue(gains: Iterable[Mapping[str, Any]]) -> list[Document]:
+    """What completed appointments cost, by currency."""
     visits: dict[str, list[int]] = {}
     for gain in gains:
         if gain["status"] == COMPLETED:

@@ -10,8 +10,17 @@ from flask import Blueprint, Response, jsonify, request
 from pipeline.automation import store
 from pipeline.automation.fields import FIELDS
 from pipeline.automation.history import DryRuns
+from pipeline.automation.rule_forms import read_form
 from pipeline.automation.saving import Automations
-from pipeline.automation.schemas import ChangedRuleBody, RuleBody, RuleSchema, dump_field, dump_run
+from pipeline.automation.schemas import (
+    ChangedRuleBody,
+    ListedRuleSchema,
+    RuleBody,
+    RuleSchema,
+    SwitchBody,
+    dump_field,
+    dump_run,
+)
 from pipeline.outbound.versions import unless_stale
 from ringback.businesses import Business
 from ringback.clock import Clock
@@ -28,13 +37,14 @@ AUTOMATION_ACCESS: Access = {
     "automations.create": OWNER,
     "automations.show": PEOPLE,
     "automations.update": OWNER,
+    "automations.switch": OWNER,
     "automations.delete": OWNER,
     "automations.dry_run": PEOPLE,
     "automations.dry_run_unsaved": PEOPLE,
     "automations.runs_of_all": PEOPLE,
     "automations.runs_of_one": PEOPLE,
 }
-RULE = RuleSchema()
+RULE, LISTED_RULE = RuleSchema(), ListedRuleSchema()
 
 Answer = tuple[Response, HTTPStatus]
 
@@ -67,7 +77,9 @@ def _reading(automations: Blueprint, api: AutomationApi) -> None:
     def list_rules() -> Response:
         """The rules, the newest first."""
         page = store.list_rules(api.database, principal().business, **load(PageQuery(), request.args))
-        return jsonify({"items": RULE.dump(page.items, many=True), "next": page.next})
+        runs = store.last_runs(api.database, [rule["_id"] for rule in page.items])
+        rules = [{**rule, "last_run": runs.get(rule["_id"])} for rule in page.items]
+        return jsonify({"items": LISTED_RULE.dump(rules, many=True), "next": page.next})
 
     @automations.get("/automations/fields")
     def fields() -> Response:
@@ -85,7 +97,7 @@ def _writing(automations: Blueprint, api: AutomationApi) -> None:
     def create() -> Answer:
         """A new rule; 422 `circular_rules` names the circle that it would close."""
         who = principal()
-        rule = api.automations.create(who.business, load_body(RuleBody()), who.subject)
+        rule = api.automations.create(who.business, load_body(RuleBody(), read_form), who.subject)
         response = _shown(rule)
         response.location = f"/automations/{rule['_id']}"
         return response, HTTPStatus.CREATED
@@ -93,9 +105,16 @@ def _writing(automations: Blueprint, api: AutomationApi) -> None:
     @automations.put("/automations/<rule_id>")
     def update(rule_id: str) -> Response:
         """The whole rule anew. 412 by If-Match, 409 by `version`."""
-        values, who = load_body(ChangedRuleBody()), principal()
+        values, who = load_body(ChangedRuleBody(), read_form), principal()
         check = unless_stale(values.pop("version"))
         return _shown(api.automations.update(who.business, rule_id, values, check, who.subject))
+
+    @automations.patch("/automations/<rule_id>")
+    def switch(rule_id: str) -> Response:
+        """Only `active` is changed. 412 by If-Match, 409 by `version`."""
+        values, who = load_body(SwitchBody()), principal()
+        check = unless_stale(values["version"])
+        return _shown(api.automations.switch(who.business, rule_id, values["active"], check, who.subject))
 
     @automations.delete("/automations/<rule_id>")
     def delete(rule_id: str) -> tuple[str, HTTPStatus]:
@@ -120,11 +139,11 @@ def _dry_runs(automations: Blueprint, api: AutomationApi) -> None:
     @automations.post("/automations/dry-run")
     def dry_run_unsaved() -> Response:
         """What a rule that is not saved would have done."""
-        business, values = principal().business, load_body(RuleBody())
+        business, values = principal().business, load_body(RuleBody(), read_form)
         api.automations.check(business, values)
         return jsonify(api.dry_runs.dry_run(business, values))
 
-    @automations.post("/automations/<rule_id>/dry-run")
+    @automations.route("/automations/<rule_id>/dry-run", methods=["GET", "POST"])
     def dry_run(rule_id: str) -> Response:
         """What a rule would have done."""
         business = principal().business

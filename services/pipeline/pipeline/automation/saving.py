@@ -55,6 +55,23 @@ class Automations:
         repeated(self.database, self.clock, in_work)
         return self.existing(business, rule_id)
 
+    def switch(self, business: str, rule_id: str, active: bool, check: Check, actor: str) -> Document:
+        """The rule as it is, active or not. To be active it has to be one that could be saved anew; see `update`."""
+        if active:
+            rule = self.existing(business, rule_id)
+            values = {name: rule[name] for name in ("name", "trigger", "conditions", "actions")}
+            return self.update(business, rule_id, values | {"active": True}, check, actor)
+
+        def in_work(work: UnitOfWork) -> None:
+            rule = _loaded(work, business, rule_id)
+            check(rule["version"])
+            stopped = {"active": False, "updated_at": self.clock(), "updated_by": actor}
+            work.save(store.RULES, {**rule, **stopped})
+            store.stop_waiting(work, rule_id, "rule_deactivated", self.clock())
+
+        repeated(self.database, self.clock, in_work)
+        return self.existing(business, rule_id)
+
     def delete(self, business: str, rule_id: str) -> None:
         """What waits is stopped; the log of runs stays for its time."""
 

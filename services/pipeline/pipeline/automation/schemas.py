@@ -222,6 +222,18 @@ class ChangedRuleBody(RuleBody):
     version = fields.Integer(strict=True, load_default=None, validate=validate.Range(min=1))
 
 
+class SwitchBody(Body):
+    """Only whether a rule is active."""
+
+    active = fields.Boolean(required=True, truthy={True}, falsy={False})
+    version = fields.Integer(strict=True, load_default=None, validate=validate.Range(min=1))
+
+
+class LastRunSchema(Schema):
+    fired_at = Timestamp()
+    state = fields.String()
+
+
 class RuleSchema(Schema):
     """A rule as the API gives it."""
 
@@ -235,6 +247,10 @@ class RuleSchema(Schema):
     updated_at = Timestamp()
     updated_by = fields.String()
     version = fields.Integer()
+
+
+class ListedRuleSchema(RuleSchema):
+    last_run = fields.Nested(LastRunSchema())
 
 
 def dump_field(name: str, field: Field) -> dict[str, Any]:

@@ -85,6 +85,13 @@ def list_rules(database: Database, business: str, cursor: str | None, limit: int
         return keyset_page(database[RULES], {"business": business}, "created_at", cursor, limit)
 
 
+def rule_names(database: Database, business: str, ids: Iterable[str]) -> dict[str, str]:
+    """What these rules are called, as far as they are still there."""
+    with translated_errors():
+        found = database[RULES].find({"_id": {"$in": sorted(set(ids))}, "business": business}, {"name": 1})
+        return {rule["_id"]: rule["name"] for rule in found}
+
+
 # Facts.
 
 
@@ -138,6 +145,18 @@ def list_runs(database: Database, business: str, rule_id: str | None, cursor: st
     whose = {"business": business} | ({"rule_id": {"$eq": rule_id}} if rule_id else {})
     with translated_errors():
         return keyset_page(database[RUNS], whose, "fired_at", cursor, limit)
+
+
+def last_runs(database: Database, rule_ids: Iterable[str]) -> dict[str, Document]:
+    """Of each of these rules the run that began last, as far as there is one."""
+    latest: list[dict[str, Any]] = [
+        {"$match": {"rule_id": {"$in": sorted(rule_ids)}}},
+        # In the order of the index, so that MongoDB reads one entry a rule.
+        {"$sort": {"rule_id": ASCENDING, "fired_at": DESCENDING, "_id": DESCENDING}},
+        {"$group": {"_id": "$rule_id", "fired_at": {"$first": "$fired_at"}, "state": {"$first": "$state"}}},
+    ]
+    with translated_errors():
+        return {row["_id"]: row for row in database[RUNS].aggregate(latest)}
 
 
 # Both.
