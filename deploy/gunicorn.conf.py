@@ -1,4 +1,4 @@
-"""gunicorn for every service; what differs stands in SERVICES. Measured: docs/adr/0030-images-and-compose.md."""
+"""gunicorn for every service; what differs stands in SERVICES. Measured: docs/adr/0031-images-and-compose.md."""
 
 import os
 
