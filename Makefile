@@ -13,21 +13,24 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 	$(foreach name,shared call-ingest customer pipeline recovery notifier,--no-emit-package ringback-$(name)) \
 	$(DISTRIBUTIONS:%=%/pyproject.toml) requirements/build.in
 
-.PHONY: help setup run test test-fast lint format lock clean
+.PHONY: help setup run test test-fast screenshots lint format lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.engine ## Make .venv with everything Ringback needs to run; again only what changed
 
 run: setup ## Run all of Ringback on this machine
 	@exec $(BIN)/ringback up
 
-test: $(VENV)/.dev setup broker lint ## Everything: lint, then all tests on a real MongoDB and RabbitMQ
+test: $(VENV)/.dev setup broker browser lint ## Everything: lint, then all tests on a real MongoDB and RabbitMQ
 	$(BIN)/pytest
 
 test-fast: $(VENV)/.dev ## Tests that need no server (a few seconds)
 	$(BIN)/pytest --numprocesses auto tests/unit tests/contract
+
+screenshots: $(VENV)/.dev setup browser ## Take docs/screenshots/ of each page after a simulated day
+	$(BIN)/python -m tests.browser.screenshots docs/screenshots
 
 lint: $(VENV)/.dev ## Style, types and the rules of who may import whom
 	$(BIN)/ruff check
@@ -65,6 +68,9 @@ $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
 	$(PIP) install --require-hashes --requirement requirements/dev.txt
 	@touch $@
 
-.PHONY: broker
+.PHONY: broker browser
 broker:
 	@scripts/ensure-broker
+
+browser:
+	@scripts/ensure-browser

@@ -29,6 +29,7 @@ from pymongo import (
 from customer.alike import email_key, name_key
 from customer.domain import Document
 from customer.idempotency import KEYS, LIFETIME
+from customer.user_store import USER_INDEXES
 from ringback.phone import NAMELESS_KINDS, digits_of
 from ringback.seals import Seal
 from ringback.store.database import Database, Indexes
@@ -46,8 +47,10 @@ EXACT_TOTAL = 10_000
 UNSHOWN = {"own": 0, "search": 0}
 EVER = datetime(1, 1, 1, tzinfo=UTC)
 LAST_CHARACTER = "\U0010ffff"
+VISIT_FIELDS = ("status", "currency", "price")
 LATEST_FIRST = (("last_activity_at", DESCENDING), ("_id", DESCENDING))
 INDEXES: Indexes = {
+    **USER_INDEXES,
     CUSTOMERS: [
         IndexModel(
             [("business", ASCENDING), ("phones", ASCENDING)],
@@ -55,6 +58,10 @@ INDEXES: Indexes = {
             partialFilterExpression={"phone": {"$type": "string"}},
         ),
         IndexModel([("business", ASCENDING), *LATEST_FIRST]),
+        IndexModel(
+            [("business", ASCENDING), ("created_at", DESCENDING)],
+            partialFilterExpression={"created_at": {"$type": "date"}},
+        ),
         IndexModel([("business", ASCENDING), ("segment", ASCENDING), *LATEST_FIRST]),
         IndexModel([("business", ASCENDING), ("source", ASCENDING), *LATEST_FIRST]),
         IndexModel([("business", ASCENDING), ("pipeline_stage", ASCENDING), *LATEST_FIRST]),
@@ -71,6 +78,10 @@ INDEXES: Indexes = {
     TIMELINE: [
         IndexModel([("customer_id", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("customer_id", ASCENDING), ("kind", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel(
+            [("business", ASCENDING), ("at", ASCENDING), *((name, ASCENDING) for name in VISIT_FIELDS)],
+            partialFilterExpression={"kind": "appointment"},
+        ),
         IndexModel([("awaits", ASCENDING)], partialFilterExpression={"awaits": {"$type": "string"}}),
         IndexModel([("other_id", ASCENDING)], partialFilterExpression={"other_id": {"$type": "string"}}),
     ],
@@ -327,6 +338,46 @@ def count_records(database: Database) -> int:
     """About how many there are."""
     with translated_errors():
         return database[CUSTOMERS].estimated_document_count()
+
+
+def count_segment(database: Database, business: str, segment: str, most: int) -> int:
+    """How many customers are in a segment, counted up to `most`."""
+    with translated_errors():
+        return database[CUSTOMERS].count_documents({"business": business, "segment": segment}, limit=most)
+
+
+def newest_customers(database: Database, business: str, limit: int) -> list[Document]:
+    made = {"business": business, "created_at": {"$type": "date"}}
+    with translated_errors():
+        return list(database[CUSTOMERS].find(made, UNSHOWN).sort("created_at", DESCENDING).limit(limit))
+
+
+def count_made_since(database: Database, business: str, since: datetime, most: int) -> int:
+    """How many became customers since then, counted up to `most`."""
+    made = {"business": business, "created_at": {"$type": "date", "$gte": since}}
+    with translated_errors():
+        return database[CUSTOMERS].count_documents(made, limit=most)
+
+
+def appointments_between(database: Database, business: str, since: datetime, until: datetime) -> list[Document]:
+    """Appointments by state and currency: {status, currency, count, total}. Out of an index alone."""
+    of_business = {"business": business, "kind": "appointment", "at": {"$gte": since, "$lt": until}}
+    shown = {"_id": {name: f"${name}" for name in ("status", "currency")}}
+    stages: list[dict[str, Any]] = [
+        {"$match": of_business},
+        {"$group": shown | {"count": {"$sum": 1}, "total": {"$sum": "$price"}}},
+        {"$sort": {"_id.currency": 1, "_id.status": 1}},
+    ]
+    with translated_errors():
+        return [row.pop("_id") | row for row in database[TIMELINE].aggregate(stages)]
+
+
+def totals_of_erased(database: Database, business: str, month: str) -> list[Document]:
+    """What the appointments of people who were erased since came to in a month (YYYY-MM): {currency, total}."""
+    begin = f"{business}:{month}:"
+    with translated_errors():
+        found = database[ERASED_TOTALS].find({"_id": {"$gte": begin, "$lt": begin + LAST_CHARACTER}})
+        return [{"currency": row["_id"].removeprefix(begin), "total": row["total"]} for row in found]
 
 
 def all_customers(database: Database, business: str) -> Iterator[Document]:
