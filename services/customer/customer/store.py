@@ -3,9 +3,10 @@
 `customers`: a record, {_id, business, merged_into, members: [ids], own: {facts}, version}; a root has its view, too:
 what domain.py's `viewed` makes of it, and what it is found by (`search`, `found_by`, `same_email`, `same_name`).
 `timeline`: {_id, business, customer_id, kind, at, …}; `customer_id` is the record's for ever, None while the entry
-`awaits` a call or a number. `links`: {_id: code, business, customer_id, url, made_at, clicks}. `erased` and
-`opt_outs`: keyed hashes, see seals.py. `erased_totals`: {_id: business:month:currency, total, visits, customers}.
-Money is in minor units, times are UTC.
+`awaits` a call or a number. Nothing waits for ever: MongoDB removes it after `waits_until`, which no other entry
+has. Of an appointment's `changes` tells appointments.py. `links`: {_id: code, business, customer_id, url, made_at,
+clicks}. `erased` and `opt_outs`: keyed hashes, see seals.py. `erased_totals`: {_id: business:month:currency, total,
+visits, customers}. Money is in minor units, times are UTC.
 """
 
 import re
@@ -93,6 +94,11 @@ INDEXES: Indexes = {
         IndexModel([("customer_id", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("customer_id", ASCENDING), ("kind", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("awaits", ASCENDING)], partialFilterExpression={"awaits": {"$type": "string"}}),
+        IndexModel(
+            [("waits_until", ASCENDING)],
+            expireAfterSeconds=0,
+            partialFilterExpression={"waits_until": {"$type": "date"}},
+        ),
         IndexModel([("other_id", ASCENDING)], partialFilterExpression={"other_id": {"$type": "string"}}),
     ],
     LINKS: [IndexModel([("customer_id", ASCENDING)])],
