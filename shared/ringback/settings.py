@@ -20,6 +20,7 @@ from ringback.businesses import Business, BusinessesSchema, duplicate_numbers
 from ringback.errors import InvalidSettings
 
 DEFAULT_PORT = 8080
+HOST_AND_PORT = re.compile(r"[^\s:/@]+:[0-9]{1,5}", re.ASCII)
 SHARED_KEY = re.compile(r"([^\s:]+):(HMAC_SHA1|HMAC_SHA256):(\S+)")
 
 
@@ -41,6 +42,7 @@ class Settings:
 
     `internal_url` is the gateway as services reach it: the start page is made of what they answer there.
     `twilio_account_known` says whether Twilio's REST API may be asked: never with an account that was made up.
+    `webhook_allow_private`: `host:port` to which webhooks may go over http and inside the network.
     """
 
     mongo_url: str | None = field(repr=False)
@@ -55,6 +57,7 @@ class Settings:
     twilio_auth_tokens: tuple[str, ...] = field(repr=False)
     twilio_shared_keys: tuple[SharedKey, ...] = field(repr=False)
     twilio_api_base_url: str | None
+    webhook_allow_private: frozenset[str]
     businesses: Mapping[str, Business]
 
     def business_of(self, number: str) -> Business | None:
@@ -93,6 +96,16 @@ def _is_web_address(text: str) -> bool:
 class CommaSeparated(fields.Field[tuple[str, ...]]):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
         return tuple(part.strip() for part in str(value).split(",") if part.strip())
+
+
+class Addresses(CommaSeparated):
+    """Comma-separated `host:port`, in lower case."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
+        addresses = super()._deserialize(str(value).lower(), attr, data, **kwargs)
+        if not all(HOST_AND_PORT.fullmatch(address) for address in addresses):
+            raise ValidationError("Not host:port, as in hooks.test:8080.")
+        return addresses
 
 
 class SharedKeys(fields.Field[tuple[SharedKey, ...]]):
@@ -138,6 +151,7 @@ class EnvironmentSchema(Schema):
     auth_tokens = CommaSeparated(data_key="TWILIO_AUTH_TOKEN", load_default=())
     shared_keys = SharedKeys(data_key="TWILIO_SHARED_KEYS", load_default=())
     api_base_url = WebAddress(data_key="TWILIO_API_BASE_URL", load_default=None)
+    webhook_allow_private = Addresses(data_key="RINGBACK_WEBHOOK_ALLOW_PRIVATE", load_default=())
 
 
 def load_settings(environ: Mapping[str, str], *, require: tuple[str, ...] = ()) -> Settings:
@@ -163,6 +177,7 @@ def load_settings(environ: Mapping[str, str], *, require: tuple[str, ...] = ()) 
         twilio_auth_tokens=values["auth_tokens"],
         twilio_shared_keys=values["shared_keys"],
         twilio_api_base_url=values["api_base_url"],
+        webhook_allow_private=frozenset(values["webhook_allow_private"]),
         businesses=MappingProxyType(businesses),
     )
 

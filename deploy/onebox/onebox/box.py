@@ -17,7 +17,7 @@ import notifier.app
 import notifier.store
 import notifier.worker
 import pipeline.app
-import pipeline.store
+import pipeline.indexes
 import pipeline.worker
 import recovery.app
 import recovery.store
@@ -81,7 +81,7 @@ MEMBERS = (
     Member(
         pipeline.app.NAME,
         pipeline.app.REQUIRED,
-        pipeline.store.INDEXES,
+        pipeline.indexes.INDEXES,
         pipeline.app.create_app,
         pipeline.worker.loops,
     ),

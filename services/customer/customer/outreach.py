@@ -18,6 +18,7 @@ from ringback.businesses import Business
 from ringback.clock import Clock
 from ringback.contracts.envelope import new_event
 from ringback.errors import Conflict, NotFound
+from ringback.phone import NOT_TEXTABLE
 from ringback.store.database import Database
 from ringback.store.unit_of_work import UnitOfWork, repeated
 
@@ -27,8 +28,6 @@ REVIEW_EXPIRES = timedelta(days=3)
 TEXT_EXPIRES = timedelta(hours=12)
 CODE_BYTES = 6
 REVIEW_TEXT = "Thank you for visiting {business}! How was it? {link} Reply STOP to get no more texts."
-# Kinds of numbers (see ringback.phone) that cannot receive texts.
-NOT_TEXTABLE = frozenset({"landline", "toll_free", "premium", "shared_cost", "pager", "company", "voicemail"})
 
 
 class Suppressed(Conflict):

@@ -1,7 +1,6 @@
 """HTTP in: customers as staff and internal services read and change them. Every route is for the caller's own
 business only; a record that became part of another stands for that one."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from customer import store
 from customer.commands import Check, Desk, StaleVersion
 from customer.domain import Document
 from customer.history import history_of
-from customer.idempotency import RequestKey
 from customer.lifecycle import Lifecycle
 from customer.outreach import Outreach
 from customer.schemas import (
@@ -41,8 +39,10 @@ from ringback.phone import to_e164
 from ringback.seals import Seal
 from ringback.settings import Settings
 from ringback.store.database import Database
+from ringback.store.idempotency import RequestKey
 from ringback.web.access import EVERY_ROLE, Access, principal
 from ringback.web.bodies import load_body
+from ringback.web.idempotency import request_key
 from ringback.web.queries import PageQuery, load
 
 OWNER = frozenset({"owner"})
@@ -70,7 +70,6 @@ ACCESS: Access = {
 PROFILE_ENTRIES = 50
 CANDIDATES = 20
 NUMBER = re.compile(r"[\d\s().+/-]*\d[\d\s().+/-]*")
-IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 CUSTOMER = CustomerSchema()
 SUGGESTION = SuggestionSchema()
@@ -114,17 +113,7 @@ class Api:
         return store.list_customers(self.database, business, {}, words, None, CANDIDATES).items
 
     def request_key(self, values: Mapping[str, Any]) -> RequestKey | None:
-        """The client's Idempotency-Key, if it gave one."""
-        given = request.headers.get("Idempotency-Key")
-        if given is None:
-            return None
-        if not IDEMPOTENCY_KEY.fullmatch(given):
-            raise Invalid("The Idempotency-Key is malformed.", errors={"Idempotency-Key": [KEY_RULE]})
-        asked = json.dumps([request.path, values], sort_keys=True, default=str)
-        return RequestKey(self.seal(f"key:{principal().business}:{given}"), self.seal(f"asked:{asked}"))
-
-
-KEY_RULE = "1 to 255 visible ASCII characters."
+        return request_key(self.seal, values)
 
 
 def customers_blueprint(api: Api) -> Blueprint:
@@ -268,6 +257,7 @@ def unless_stale(version: int | None) -> Check:
 
 def search_words(text: str) -> list[str]:
     """What to look for: a number as its digits, anything else word by word."""
-    if NUMBER.fullmatch(text.strip()):
-        return [re.sub(r"\D", "", text)]
-    return text.casefold().split()
+    wanted = store.folded(text)
+    if NUMBER.fullmatch(wanted.strip()):
+        return [re.sub(r"\D", "", wanted)]
+    return wanted.split()

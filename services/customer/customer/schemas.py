@@ -41,7 +41,9 @@ TIMELINE_KINDS = (
     "merge",
 )
 # What an entry has for its own keeping: whose it is, what it waits for, what orders what was told of it.
-HIDDEN_ENTRY_FIELDS = frozenset({"_id", "business", "customer_id", "version", "awaits", "told", "told_at", "told_by"})
+HIDDEN_ENTRY_FIELDS = frozenset(
+    {"_id", "business", "customer_id", "version", "awaits", "told", "told_at", "told_by", "changes"}
+)
 LONGEST_NAME = 200
 LONGEST_EMAIL = 254  # RFC 5321 section 4.5.3.1.3, less the angle brackets
 LONGEST_PHONE = 100

@@ -18,7 +18,7 @@ from customer.segments import Rules
 from customer.store import CUSTOMERS, TIMELINE, searchable
 from ringback.web.formats import NOTHING
 from ringback.web.sessions import Session
-from tests.unit.fakes import CALLER, T0, Document, MemoryCollection, MemoryDatabase, at, sample_settings
+from tests.unit.fakes import CALLER, T0, Document, MemoryDatabase, at, sample_settings
 from tests.unit.hostile import HOSTILE, LONG, SCRIPTS, is_harmless, seen
 from tests.unit.signed_in import OLGA, STEFAN, Browser
 
@@ -27,29 +27,7 @@ RULES = Rules(10, 6)
 CALL, RECORDING = "CA" + "1" * 32, "RE" + "2" * 32
 
 
-class Found(list[Document]):
-    """What a query finds, as a cursor gives it."""
-
-    def sort(self, order: Any, _direction: Any = None) -> "Found":  # type: ignore[override]
-        [name, *_] = [order] if isinstance(order, str) else [field for field, _ in order]
-        return Found(sorted(self, key=lambda one: one[name], reverse=True))
-
-    def limit(self, most: int) -> "Found":
-        return Found(self[:most])
-
-
-class PagesCollection(MemoryCollection):
-    def find(self, query: Mapping[str, Any], _projection: Any = None) -> Found:
-        return Found(super().find(query))
-
-    def find_one(self, query: Mapping[str, Any]) -> Document | None:
-        return next(iter(self.find(query)), None)
-
-
 class PagesDatabase(MemoryDatabase):
-    def __getitem__(self, name: str) -> PagesCollection:
-        return PagesCollection(self, name)
-
     def ping(self) -> None:
         """What readiness asks."""
 
