@@ -23,8 +23,9 @@ setup: $(VENV)/.engine ## Make .venv with everything Ringback needs to run; agai
 run: setup ## Run all of Ringback on this machine
 	@exec $(BIN)/ringback up
 
-test: $(VENV)/.dev setup broker browser lint ## Everything: lint, then all tests on a real MongoDB and RabbitMQ
-	$(BIN)/pytest
+test: $(VENV)/.dev setup broker browser lint ## Everything: lint, then all tests, on a real MongoDB and RabbitMQ and in a real browser
+	$(BIN)/pytest --numprocesses auto tests/unit tests/contract
+	$(BIN)/pytest --ignore tests/unit --ignore tests/contract
 
 test-fast: $(VENV)/.dev ## Tests that need no server (a few seconds)
 	$(BIN)/pytest --numprocesses auto tests/unit tests/contract
