@@ -15,21 +15,25 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 	$(foreach name,shared call-ingest customer pipeline recovery notifier,--no-emit-package ringback-$(name)) \
 	$(DISTRIBUTIONS:%=%/pyproject.toml) requirements/build.in
 
-.PHONY: help setup run test test-fast lint format lock images compose-test definitions clean
+.PHONY: help setup run test test-fast screenshots lint format lock images compose-test manifests-test definitions clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.engine ## Make .venv with everything Ringback needs to run; again only what changed
 
 run: setup ## Run all of Ringback on this machine
 	@exec $(BIN)/ringback up
 
-test: $(VENV)/.dev setup broker lint ## Everything: lint, then all tests on a real MongoDB and RabbitMQ
-	$(BIN)/pytest
+test: $(VENV)/.dev setup broker browser lint ## Everything: lint, then all tests, on a real MongoDB and RabbitMQ and in a real browser
+	$(BIN)/pytest --numprocesses auto tests/unit tests/contract
+	$(BIN)/pytest --ignore tests/unit --ignore tests/contract
 
 test-fast: $(VENV)/.dev ## Tests that need no server (a few seconds)
 	$(BIN)/pytest --numprocesses auto tests/unit tests/contract
+
+screenshots: $(VENV)/.dev setup browser ## Take docs/screenshots/ of each page after a simulated day
+	$(BIN)/python -m tests.browser.screenshots docs/screenshots
 
 lint: $(VENV)/.dev ## Style, types and the rules of who may import whom
 	$(BIN)/ruff check
@@ -51,7 +55,10 @@ images: ## Build the image of each service, and the one that prepares them (Dock
 	docker build --file deploy/Dockerfile --target setup --tag ringback-setup:$(VERSION) .
 
 compose-test: $(VENV)/.dev ## Bring Compose up for real, hurt it, and look whether anything is lost (Docker)
-	$(BIN)/pytest tests/deploy
+	$(BIN)/pytest -m engine tests/deploy
+
+manifests-test: $(VENV)/.dev ## Check what kubectl makes of the Kubernetes manifests
+	$(BIN)/pytest -m kubectl tests/deploy
 
 definitions: $(VENV)/.runtime ## Write RabbitMQ's permissions as they follow from the catalogue
 	PYTHONPATH=deploy/setup $(BIN)/python -m ringback_setup definitions >deploy/rabbitmq/definitions.json
@@ -78,6 +85,9 @@ $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
 	$(PIP) install --require-hashes --requirement requirements/dev.txt
 	@touch $@
 
-.PHONY: broker
+.PHONY: broker browser
 broker:
 	@scripts/ensure-broker
+
+browser:
+	@scripts/ensure-browser

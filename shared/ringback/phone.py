@@ -46,6 +46,8 @@ KIND_OF_TYPE = {
 }
 # Kinds of caller IDs that identify nobody: many people share them, or they are no telephone number.
 NAMELESS_KINDS = frozenset({"withheld", "sip", "client", "short", "malformed"})
+# Kinds of numbers that cannot receive texts.
+NOT_TEXTABLE = frozenset({"landline", "toll_free", "premium", "shared_cost", "pager", "company", "voicemail"})
 PUNCTUATION = re.compile(r"[\s().+/-]")
 SHORT_CODE = re.compile(r"\+?\d{3,6}")
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")

@@ -8,10 +8,17 @@ import hmac
 from collections.abc import Callable
 
 Seal = Callable[[str], str]
-PURPOSE = b"ringback customer seals 1"
+
+
+def seal_for(purpose: bytes, secret_key: str) -> Seal:
+    """The same text always gives the same hash, 64 hexadecimal digits; for another purpose another one."""
+    key = hmac.digest(secret_key.encode(), purpose, "sha256")
+    return lambda text: hmac.digest(key, text.encode(), "sha256").hex()
+
+
+GENERAL = b"ringback customer seals 1"
 
 
 def seal_with(secret_key: str) -> Seal:
-    """The same text always gives the same hash, 64 hexadecimal digits."""
-    key = hmac.digest(secret_key.encode(), PURPOSE, "sha256")
-    return lambda text: hmac.digest(key, text.encode(), "sha256").hex()
+    """The seal that services share, so that what one sealed another one recognises."""
+    return seal_for(GENERAL, secret_key)

@@ -21,6 +21,7 @@ from ringback.errors import InvalidSettings
 
 DEFAULT_PORT = 8080
 ALL, OWN = "all", "own"
+HOST_AND_PORT = re.compile(r"[^\s:/@]+:[0-9]{1,5}", re.ASCII)
 SHARED_KEY = re.compile(r"([^\s:]+):(HMAC_SHA1|HMAC_SHA256):(\S+)")
 
 
@@ -44,6 +45,7 @@ class Settings:
     `health_port` is where a worker answers for its health; `proxy_hops` how many proxies of ours stand before a web
     process; `declares` whether a worker declares ALL queues or its OWN.
     `twilio_account_known` says whether Twilio's REST API may be asked: never with an account that was made up.
+    `webhook_allow_private`: `host:port` to which webhooks may go over http and inside the network.
     """
 
     mongo_url: str | None = field(repr=False)
@@ -58,6 +60,7 @@ class Settings:
     twilio_auth_tokens: tuple[str, ...] = field(repr=False)
     twilio_shared_keys: tuple[SharedKey, ...] = field(repr=False)
     twilio_api_base_url: str | None
+    webhook_allow_private: frozenset[str]
     businesses: Mapping[str, Business]
     health_port: int | None = None
     proxy_hops: int = 0
@@ -99,6 +102,16 @@ def _is_web_address(text: str) -> bool:
 class CommaSeparated(fields.Field[tuple[str, ...]]):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
         return tuple(part.strip() for part in str(value).split(",") if part.strip())
+
+
+class Addresses(CommaSeparated):
+    """Comma-separated `host:port`, in lower case."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
+        addresses = super()._deserialize(str(value).lower(), attr, data, **kwargs)
+        if not all(HOST_AND_PORT.fullmatch(address) for address in addresses):
+            raise ValidationError("Not host:port, as in hooks.test:8080.")
+        return addresses
 
 
 class SharedKeys(fields.Field[tuple[SharedKey, ...]]):
@@ -149,6 +162,7 @@ class EnvironmentSchema(Schema):
     )
     proxy_hops = fields.Integer(data_key="RINGBACK_PROXY_HOPS", load_default=0, validate=validate.Range(min=0, max=9))
     declares = fields.String(data_key="RINGBACK_DECLARES", load_default=ALL, validate=validate.OneOf((ALL, OWN)))
+    webhook_allow_private = Addresses(data_key="RINGBACK_WEBHOOK_ALLOW_PRIVATE", load_default=())
 
 
 def load_settings(environ: Mapping[str, str], *, require: tuple[str, ...] = ()) -> Settings:
@@ -174,6 +188,7 @@ def load_settings(environ: Mapping[str, str], *, require: tuple[str, ...] = ()) 
         twilio_auth_tokens=values["auth_tokens"],
         twilio_shared_keys=values["shared_keys"],
         twilio_api_base_url=values["api_base_url"],
+        webhook_allow_private=frozenset(values["webhook_allow_private"]),
         businesses=MappingProxyType(businesses),
         health_port=values["health_port"],
         proxy_hops=values["proxy_hops"],

@@ -10,6 +10,7 @@ import customer.app
 import notifier.app
 import pipeline.app
 import recovery.app
+from call_ingest.events import subscriptions as ingest_subscriptions
 from customer.events import subscriptions as customer_subscriptions
 from notifier.events import subscriptions as notifier_subscriptions
 from pipeline.events import subscriptions as pipeline_subscriptions
@@ -22,6 +23,7 @@ from ringback.settings import load_settings
 
 BUSINESSES = load_settings({}).businesses
 SUBSCRIPTIONS: dict[str, Callable[[], Iterable[str]]] = {
+    "call-ingest": lambda: ingest_subscriptions(system_clock, str),
     "customer": lambda: customer_subscriptions(BUSINESSES, system_clock, str),
     "notifier": lambda: notifier_subscriptions(BUSINESSES, system_clock, str),
     "pipeline": lambda: pipeline_subscriptions(BUSINESSES, system_clock, str),
@@ -54,7 +56,7 @@ WIRE = {
     "sms.status_changed": {"message_sid", "request_id", "status", "error_code", "to", "at"},
     "customer.created": {"customer_id", "name", "phone", "email", "source"},
     "customer.updated": {"customer_id", "changed"},
-    "customer.deleted": {"customer_id"},
+    "customer.deleted": {"customer_id", "phones"},
     "customer.merged": {"customer_id", "other_id", "phones"},
     "customer.unmerged": {"customer_id", "other_id", "phones"},
     "customer.segment_changed": {"customer_id", "from", "to", "reason"},

@@ -10,12 +10,13 @@ from call_ingest.handlers import Folding
 from call_ingest.journal import Accepted
 from call_ingest.outcomes import DIAL_OUTCOMES, FINAL_STATUSES
 from call_ingest.store import RAW_REQUESTS, raw_request
-from customer.calls import OUTCOME_FIELDS, OUTCOMES_BY_WEIGHT
+from customer.calls import OUTCOME_FIELDS
 from customer.events import subscriptions
 from customer.schemas import CustomerSchema
 from customer.store import CUSTOMERS, TIMELINE
 from ringback.contracts.calls import MISSED_REASONS
 from ringback.contracts.envelope import Event, decode, encode
+from ringback.outcomes import OUTCOMES_BY_WEIGHT
 from ringback.seals import seal_with
 from ringback.store.database import OUTBOX
 from tests.unit.fakes import CALLER, NUMBER, SECRET, T0, Document, MemoryDatabase, at, sample_settings
@@ -54,7 +55,7 @@ def folded(documents: list[Document]) -> list[Event]:
     database = MemoryDatabase()
     database.insert(RAW_REQUESTS, *documents)
     work = database.work()
-    Folding(BUSINESSES).fold(work, ["CA1", "CA2"], T0 + LONGEST_CALL + timedelta(hours=1))
+    Folding(BUSINESSES, str).fold(work, ["CA1", "CA2"], T0 + LONGEST_CALL + timedelta(hours=1))
     work.commit()
     return [decode(row["body"]) for row in database.documents(OUTBOX).values()]
 

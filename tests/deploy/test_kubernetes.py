@@ -55,7 +55,7 @@ def _reached(folder: Path) -> Iterator[Path]:
 def manifests(request: pytest.FixtureRequest, root: Path) -> list[Manifest]:
     program = _kustomize()
     if program is None:
-        pytest.skip("neither kubectl nor kustomize is here: what they make of the manifests is not looked at")
+        pytest.fail("neither kubectl nor kustomize is here")
     command = [*program, str(root / "deploy/k8s/overlays" / request.param)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
@@ -90,18 +90,21 @@ def volumes_of(pod: Manifest) -> Iterator[Manifest]:
         yield from volume.get("projected", {}).get("sources", [])
 
 
+@pytest.mark.kubectl
 def test_each_is_valid_by_the_published_schema(manifests: list[Manifest]) -> None:
     for one in manifests:
         if one["kind"] not in CUSTOM:
             kubernetes_validate.validate(one, VERSION, strict=True)
 
 
+@pytest.mark.kubectl
 def test_a_mistake_would_be_noticed(manifests: list[Manifest]) -> None:
     wrong = of_kind(manifests, "Deployment")[0] | {"spec": {"replicas": "two"}}
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(wrong, VERSION, strict=True)
 
 
+@pytest.mark.kubectl
 def test_web_and_worker_of_every_service_are_there(manifests: list[Manifest]) -> None:
     assert named(manifests, "StatefulSet") == {"call-ingest-web"}
     wanted = {f"{service}-{part}" for service in SERVICES for part in ("web", "worker")}
@@ -112,6 +115,7 @@ def test_web_and_worker_of_every_service_are_there(manifests: list[Manifest]) ->
     assert {one["metadata"]["namespace"] for one in manifests if one["kind"] != "Namespace"} == {"ringback"}
 
 
+@pytest.mark.kubectl
 def test_autoscalers_scale_what_is_there(manifests: list[Manifest]) -> None:
     for one in of_kind(manifests, "HorizontalPodAutoscaler"):
         target = one["spec"]["scaleTargetRef"]
@@ -124,6 +128,7 @@ def test_autoscalers_scale_what_is_there(manifests: list[Manifest]) -> None:
     assert len(of_kind(manifests, "ScaledObject")) == 4
 
 
+@pytest.mark.kubectl
 def test_selectors_choose_the_pods_of_their_name(manifests: list[Manifest]) -> None:
     labels = {
         one["metadata"]["name"]: one["spec"]["template"]["metadata"]["labels"]
@@ -138,6 +143,7 @@ def test_selectors_choose_the_pods_of_their_name(manifests: list[Manifest]) -> N
         assert chosen == {name}, one["kind"]
 
 
+@pytest.mark.kubectl
 def test_network_policies_choose_somebody(manifests: list[Manifest]) -> None:
     there = [pod["metadata"]["labels"] for pod in pods(manifests)] + list(PODS_FROM_ELSEWHERE)
     for one in of_kind(manifests, "NetworkPolicy"):
@@ -158,6 +164,7 @@ def _chooses(selector: Manifest, labels: dict[str, str]) -> bool:
     return by_label and all(labels.get(rule["key"]) in rule["values"] for rule in listed)
 
 
+@pytest.mark.kubectl
 def test_nobody_talks_by_default(manifests: list[Manifest]) -> None:
     deny = next(one for one in of_kind(manifests, "NetworkPolicy") if one["metadata"]["name"] == "default-deny")
     assert deny["spec"]["podSelector"] == {}
@@ -165,6 +172,7 @@ def test_nobody_talks_by_default(manifests: list[Manifest]) -> None:
     assert "ingress" not in deny["spec"]
 
 
+@pytest.mark.kubectl
 def test_configuration_and_secrets_are_there(manifests: list[Manifest]) -> None:
     maps = named(manifests, "ConfigMap")
     for pod in pods(manifests):
@@ -176,6 +184,7 @@ def test_configuration_and_secrets_are_there(manifests: list[Manifest]) -> None:
         assert set(taken) <= maps
 
 
+@pytest.mark.kubectl
 def test_images_have_versions_and_nobody_is_root(manifests: list[Manifest]) -> None:
     for pod in pods(manifests):
         assert pod["spec"]["securityContext"]["runAsNonRoot"] is True
@@ -190,6 +199,7 @@ def test_images_have_versions_and_nobody_is_root(manifests: list[Manifest]) -> N
             assert set(one["resources"]) == {"requests", "limits"}
 
 
+@pytest.mark.kubectl
 def test_images_are_the_services_own(manifests: list[Manifest]) -> None:
     for one in of_kind(manifests, "Deployment", "StatefulSet"):
         service = one["metadata"]["labels"]["app.kubernetes.io/name"]
@@ -197,6 +207,7 @@ def test_images_are_the_services_own(manifests: list[Manifest]) -> None:
         assert image == ("nginx" if service == "gateway" else f"ringback-{service}")
 
 
+@pytest.mark.kubectl
 def test_processes_are_watched_and_have_time_to_end(manifests: list[Manifest]) -> None:
     for one in of_kind(manifests, "Deployment", "StatefulSet"):
         pod = one["spec"]["template"]["spec"]
@@ -208,6 +219,7 @@ def test_processes_are_watched_and_have_time_to_end(manifests: list[Manifest]) -
         assert pod["topologySpreadConstraints"]
 
 
+@pytest.mark.kubectl
 def test_a_web_process_has_no_address_of_the_broker(manifests: list[Manifest]) -> None:
     for one in of_kind(manifests, "Deployment", "StatefulSet"):
         part = one["metadata"]["labels"].get("app.kubernetes.io/component")
@@ -218,6 +230,7 @@ def test_a_web_process_has_no_address_of_the_broker(manifests: list[Manifest]) -
             assert ("bus_url" in keys) is (part == "worker")
 
 
+@pytest.mark.kubectl
 def test_the_spool_is_on_a_volume_of_each_pod(manifests: list[Manifest]) -> None:
     (web,) = of_kind(manifests, "StatefulSet")
     (claim,) = web["spec"]["volumeClaimTemplates"]
@@ -226,6 +239,7 @@ def test_the_spool_is_on_a_volume_of_each_pod(manifests: list[Manifest]) -> None
     assert web["spec"]["persistentVolumeClaimRetentionPolicy"] == {"whenDeleted": "Retain", "whenScaled": "Retain"}
 
 
+@pytest.mark.kubectl
 def test_the_gateway_is_the_same_as_in_compose(manifests: list[Manifest], root: Path) -> None:
     given = next(
         one

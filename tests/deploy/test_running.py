@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -117,10 +116,8 @@ class Installation:
 
 @pytest.fixture(scope="module")
 def installation(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    if shutil.which("docker") is None:
-        pytest.skip("no Docker here: that Compose comes up was not tried")
     if subprocess.run(["docker", "info"], capture_output=True, timeout=30, check=False).returncode:
-        pytest.skip("no Docker engine runs here: that Compose comes up was not tried")
+        pytest.fail("no Docker engine runs here")
     found = Installation(root, tmp_path_factory.mktemp("installation"))
     try:
         found.up()

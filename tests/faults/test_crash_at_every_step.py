@@ -11,9 +11,9 @@ from pymongo import MongoClient
 
 from call_ingest.journal import Accepted
 from call_ingest.store import RAW_REQUESTS, raw_request
-from customer.domain import customer_id_of
 from ringback.bus.connection import Bus, discard
 from ringback.bus.consumer import BatchConsumer
+from ringback.callers import customer_id_of
 from ringback.contracts.envelope import event_id
 from ringback.settings import load_settings
 from ringback.store.database import open_database

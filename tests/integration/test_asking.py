@@ -41,7 +41,7 @@ class Desk:
     def _wire(self) -> None:
         database = self.database
         self.asking = Asking(lambda: twilio_api(self.settings, 2.0, 1), database, self.settings, self.clock)
-        self._fold = FoldLoop(Folding(self.settings.businesses), database, self.clock, "test", 0.0)
+        self._fold = FoldLoop(Folding(self.settings.businesses, str), database, self.clock, "test", 0.0)
         self.ask = AskLoop(self.asking, database, self.clock, "test")
         self.reconcile = ReconcileLoop(self.asking, database, self.clock, "test")
 

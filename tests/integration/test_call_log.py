@@ -50,7 +50,7 @@ class Log:
             request = store.raw_request(accepted, moment, self.settings.business_of(to), answer)
             self.database[RAW_REQUESTS].insert_one(request)
         work = UnitOfWork(self.database, system_clock)
-        Folding(self.settings.businesses).fold(work, [sid], at + timedelta(minutes=1))
+        Folding(self.settings.businesses, str).fold(work, [sid], at + timedelta(minutes=1))
         work.commit()
         return sid
 

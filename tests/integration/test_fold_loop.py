@@ -28,7 +28,7 @@ def database(mongo_url: str) -> Iterator[Database]:
 
 
 def loop_of(database: Database, businesses: Any = BUSINESSES) -> FoldLoop:
-    return FoldLoop(Folding(businesses), database, system_clock, "test", 0.0)
+    return FoldLoop(Folding(businesses, str), database, system_clock, "test", 0.0)
 
 
 def store_call(database: Database, number: int) -> None:

@@ -123,7 +123,7 @@ class Box:
             raise AssertionError(f"ringback up ended:\n{self.log.read_text()}")
         try:
             return requests.get(f"{self.url}/readyz", timeout=2).ok
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
     def _end(self, number: signal.Signals) -> int:

@@ -15,7 +15,7 @@ from email.utils import format_datetime
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Self, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import Map, Rule
@@ -49,6 +49,10 @@ MESSAGES_OF_STATUS = {
 PAGING = frozenset({"PageSize", "Page", "PageToken"})
 CALL_FILTERS = {"To": "to", "From": "from", "Status": "status", "ParentCallSid": "parent_call_sid"}
 MESSAGE_FILTERS = {"To": "to", "From": "from"}
+MESSAGE_PARAMETERS = frozenset(
+    {"To", "From", "MessagingServiceSid", "Body", "MediaUrl", "StatusCallback", "ValidityPeriod"}
+)
+LONGEST_VALIDITY = 36_000
 
 
 @dataclass(frozen=True)
@@ -96,20 +100,24 @@ class QuietHandler(WSGIRequestHandler):
 class FakeTwilio:
     """Serves on a free port of 127.0.0.1 while it is entered. Safe to call from any thread.
 
-    `tokens` are those it takes, `accepted` the messages it took on, `requests` all that was asked of it. Faults wait
-    in one line; each hits one request, `time_out_after_accepting` only a POST.
+    `tokens` are those it takes, `accepted` the messages it took on, `callbacks` where it would tell of each, by SID,
+    `requests` all that was asked of it. Each answer takes `latency` seconds. Faults wait in one line; each hits one
+    request, those `after_accepting` only a POST.
     """
 
     account_sid: str = ACCOUNT
     tokens: tuple[str, ...] = (TOKEN,)
     clock: Clock = system_clock
+    latency: float = 0.0
     requests: list[Asked] = field(default_factory=list)
     accepted: list[Payload] = field(default_factory=list)
+    callbacks: dict[str, str] = field(default_factory=dict)
     _calls: dict[str, Record] = field(default_factory=dict)
     _messages: dict[str, Record] = field(default_factory=dict)
     _media: dict[str, list[Record]] = field(default_factory=dict)
     _recordings: dict[str, Record] = field(default_factory=dict)
     _transcriptions: dict[str, Record] = field(default_factory=dict)
+    _refused: dict[str, tuple[int, int]] = field(default_factory=dict)
     _faults: deque[Fault] = field(default_factory=deque)
     _numbers: Any = field(default_factory=count)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -227,7 +235,19 @@ class FakeTwilio:
             record = self._calls.get(sid) or self._messages.get(sid) or self._transcriptions[sid]
             record.payload |= fields
 
+    def sids_by_request(self) -> dict[str, list[str]]:
+        """What was sent for each request id that a callback's address names."""
+        sent: dict[str, list[str]] = {}
+        for sid, url in list(self.callbacks.items()):
+            [request_id] = parse_qs(urlsplit(url).query)["request_id"]
+            sent.setdefault(request_id, []).append(sid)
+        return sent
+
     # What goes wrong.
+
+    def refuse_number(self, to: str, code: int, status: int = 400) -> None:
+        """Take no message to this number."""
+        self._refused[to] = status, code
 
     def fail_next(
         self, n: int = 1, status: int = 503, *, code: int | None = None, retry_after: int | str | None = None
@@ -276,6 +296,38 @@ class FakeTwilio:
 
         self._plan(n, accept_in_silence, "POST")
 
+    def reset_after_accepting(self, n: int = 1) -> None:
+        """Do what is posted, and reset the connection."""
+
+        def accept_and_reset(proceed: Proceed) -> Response:
+            proceed()
+            raise ConnectionResetError
+
+        self._plan(n, accept_and_reset, "POST")
+
+    def fail_after_accepting(self, n: int = 1, status: int = 500) -> None:
+        """Do what is posted, and answer with an error."""
+
+        def accept_and_fail(proceed: Proceed) -> Response:
+            proceed()
+            return error_response(status)
+
+        self._plan(n, accept_and_fail, "POST")
+
+    def answer_after_accepting(self, body: bytes, n: int = 1, status: int = 201) -> None:
+        """Do what is posted, and answer this."""
+
+        def accept_and_answer(proceed: Proceed) -> Response:
+            proceed()
+            return Response(body, status)
+
+        self._plan(n, accept_and_answer, "POST")
+
+    def forget_faults(self) -> None:
+        """What was to go wrong and did not yet."""
+        with self._lock:
+            self._faults.clear()
+
     def _plan(self, n: int, act: Callable[[Proceed], Response], method: str | None = None) -> None:
         with self._lock:
             self._faults.extend([Fault(act, method)] * n)
@@ -305,6 +357,7 @@ class FakeTwilio:
         with self._lock:
             self.requests.append(asked(request))
         proceed = partial(self._answer, request)
+        self._closing.wait(self.latency)
         fault = self._next_fault(request.method)
         response = fault.act(proceed) if fault else proceed()
         return response(environ, start_response)
@@ -354,6 +407,7 @@ class FakeTwilio:
     def create_message(self, request: Request) -> Response:
         """What Twilio checks first: twilio.com/docs/api/errors, 21602 to 21617."""
         form = request.form
+        refuse_unless(set(form) <= MESSAGE_PARAMETERS, 20001, f"Unknown: {sorted(set(form) - MESSAGE_PARAMETERS)}")
         refuse_unless(form.get("To"), 21604, "A 'To' phone number is required.")
         refuse_unless(form["To"].startswith(("+", "whatsapp:")), 21211, "Invalid 'To' Phone Number")
         refuse_unless(
@@ -361,6 +415,11 @@ class FakeTwilio:
         )
         refuse_unless(form.get("Body") or form.get("MediaUrl"), 21602, "Message body is required.")
         refuse_unless(len(form.get("Body", "")) <= LONGEST_BODY, 21617, "The body exceeds the 1600 character limit.")
+        validity = form.get("ValidityPeriod", LONGEST_VALIDITY, int)
+        refuse_unless(1 <= validity <= LONGEST_VALIDITY, 30036, "Validity Period Expired")
+        if form["To"] in self._refused:
+            status, code = self._refused[form["To"]]
+            return error_response(status, code)
         sid = self.add_message(
             from_=form.get("From", ""),
             to=form["To"],
@@ -371,6 +430,8 @@ class FakeTwilio:
             messaging_service_sid=form.get("MessagingServiceSid"),
         )
         self.accepted.append(self._messages[sid].payload)
+        if form.get("StatusCallback"):
+            self.callbacks[sid] = form["StatusCallback"]
         return json_response(self._messages[sid].payload, 201)
 
 

@@ -4,8 +4,10 @@ from flask import Flask
 
 from call_ingest.call_log import CALL_LOG_ACCESS, call_log_blueprint
 from call_ingest.journal import Drain, Journal
+from call_ingest.pages import FORMS, PAGES
+from call_ingest.parts import PARTS_ACCESS, parts_blueprint
 from call_ingest.reception import Reception
-from call_ingest.routes import ACCESS, PREFIX, answer_in_twiml, twilio_blueprint
+from call_ingest.routes import Webhooks
 from call_ingest.signature import SignatureCheck
 from call_ingest.spool import Spool
 from call_ingest.store import RAW_REQUESTS, RawRequests
@@ -15,6 +17,7 @@ from ringback.settings import Settings
 from ringback.store.database import Database
 from ringback.web.app import create_web
 from ringback.web.bulkhead import Bulkhead
+from ringback.web.pages import add_pages
 
 NAME = "call-ingest"
 REQUIRED = ("RINGBACK_SECRET_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
@@ -22,8 +25,6 @@ REQUIRED = ("RINGBACK_SECRET_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
 LISTEN_SECONDS = 5.0
 # Of the 16 threads that a web process is meant to have.
 MOST_READERS = 8
-# A transcript of 64 kB, URL-encoded, with room for everything else.
-MAX_BODY = 768 << 10
 
 
 def create_app(settings: Settings, database: Database, clock: Clock) -> Flask:
@@ -41,18 +42,19 @@ def create_app(settings: Settings, database: Database, clock: Clock) -> Flask:
     app = create_web(
         NAME,
         blueprints=[
-            twilio_blueprint(Reception(settings, journal, clock), signature),
             call_log_blueprint(settings, database, lambda: twilio_api(settings, LISTEN_SECONDS, attempts=1)),
+            parts_blueprint(settings, database, clock),
         ],
-        access={**ACCESS, **CALL_LOG_ACCESS},
+        access={**CALL_LOG_ACCESS, **PARTS_ACCESS},
         settings=settings,
         checks={"accepting": journal.check},
-        max_body=MAX_BODY,
-        in_other_words=answer_in_twiml,
         loops=[Drain(journal, records, spool, database.signal(RAW_REQUESTS))],
     )
+    add_pages(app, settings, clock, package="call_ingest", pages=PAGES, forms=FORMS)
     # Whatever people look at, a thread is left for Twilio. Flask's own way to put something around an app.
-    app.wsgi_app = Bulkhead(app.wsgi_app, MOST_READERS, [PREFIX, "/healthz"])  # type: ignore[method-assign]
+    people = Bulkhead(app.wsgi_app, MOST_READERS, ["/healthz"])
+    reception = Reception(settings, journal, clock)
+    app.wsgi_app = Webhooks(people, signature, reception.answer)  # type: ignore[method-assign]
     return app
 
 

@@ -112,9 +112,10 @@ class Asking:
         ours = [call for call in calls if call.direction == "inbound" and self.settings.business_of(call.to)]
         report.calls += len(ours)
         heard = store.subjects_heard_of(self.database, [call.sid for call in ours])
-        ended = store.ended_calls(self.database, [call.sid for call in ours])
+        done = store.ended_calls(self.database, [call.sid for call in ours])
+        done |= store.erased_of(self.database, [call.sid for call in ours])
         for call in ours:
-            if call.sid in ended or call.status not in FINAL_STATUSES:
+            if call.sid in done or call.status not in FINAL_STATUSES:
                 continue
             what = "unfinished_call" if call.sid in heard else "unknown_call"
             gap = Gap(what, call.sid, call.started_at, call.status)
@@ -126,7 +127,10 @@ class Asking:
         ours = [message for message in messages if self._business_of(message)]
         report.messages += len(ours)
         statuses = store.message_statuses(self.database, [message.sid for message in ours])
+        erased = store.erased_of(self.database, [message.sid for message in ours])
         for message in ours:
+            if message.sid in erased:
+                continue
             inbound = message.direction == "inbound"
             if message.sid in statuses and (inbound or rank(message.status) <= rank(statuses[message.sid])):
                 continue

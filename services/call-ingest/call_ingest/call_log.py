@@ -39,9 +39,11 @@ def call_log_blueprint(settings: Settings, database: Database, make_api: Callabl
 
     @calls.get("/calls/<call_sid>")
     def show(call_sid: str) -> Response:
-        """A call with every webhook received of it, and what was concluded from it."""
+        """A call with every webhook received of it, and what was concluded from it; of one whose caller was erased
+        without webhooks."""
         call = _existing(call_sid)
-        webhooks = [dump_webhook(received) for received in store.requests_of(database, call["_id"])]
+        received = [] if call.get("erased") else store.requests_of(database, call["_id"])
+        webhooks = [dump_webhook(request) for request in received]
         return jsonify(CALL.dump(call) | {"webhooks": webhooks})
 
     @calls.get("/calls/<call_sid>/recording")

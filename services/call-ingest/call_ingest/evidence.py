@@ -35,7 +35,7 @@ class Evidence:
     def __init__(
         self, call_sid: str, webhooks: Sequence[Webhook], identify: Identify, told_as: Identity | None
     ) -> None:
-        self._webhooks = [_of_the_call(call_sid, webhook) for webhook in sorted(webhooks, key=in_order)]
+        self._webhooks = [of_the_call(call_sid, webhook) for webhook in sorted(webhooks, key=in_order)]
         self.call_sid = call_sid
         self.voice = next(iter(self.of("voice")), None)
         self.identity = told_as or identify(self._first("From", "Caller"))
@@ -117,7 +117,7 @@ def printable(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def _of_the_call(call_sid: str, webhook: Webhook) -> Webhook:
+def of_the_call(call_sid: str, webhook: Webhook) -> Webhook:
     """A webhook of a leg that was rung for this call knows the caller, but the call itself was neither ours nor to
     that telephone."""
     if webhook.params.get("ParentCallSid") != call_sid:

@@ -1,56 +1,91 @@
 """Use case: fold stored raw requests into calls, messages and events."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import parse_qsl
 
 from call_ingest import store
-from call_ingest.domain import Conclusion, conclude, next_ask_of
+from call_ingest.documents import by_subject, call_document, is_message, put_aside, webhook_of
+from call_ingest.domain import conclude
+from call_ingest.erasing import Party, party_of_call, party_of_message
+from call_ingest.erasures import erase, erased_among, key_of
 from call_ingest.facts import Fact, Identify, Webhook
-from call_ingest.journal import first_values
 from call_ingest.messages import conclude_message
-from call_ingest.outcomes import REST
 from ringback.businesses import Business
 from ringback.contracts.envelope import Event, event_id, new_event, traceparent_of
 from ringback.errors import Permanent
-from ringback.phone import identify
+from ringback.phone import NAMELESS_KINDS, identify
+from ringback.seals import Seal
 from ringback.store.mongo import Document
 from ringback.store.unit_of_work import UnitOfWork
 
-MESSAGE_KINDS = frozenset({"sms", "sms_status"})
+
+@dataclass(frozen=True, slots=True)
+class _Received:
+    """What was received of a call, or of a text, of a business's."""
+
+    sid: str
+    business: Business
+    of_call: list[Webhook]
+    of_message: list[Webhook]
+    party: Party
+
+    @property
+    def is_contact(self) -> bool:
+        """Whether it stands in no call log: a text, or a call that we made."""
+        return bool(self.of_message) or self.party.reached
+
+    @property
+    def numbers(self) -> list[str]:
+        """The telephone numbers of whoever is at the other end, as far as they tell people apart."""
+        named = {number for kind, number in self.party.identities if kind not in NAMELESS_KINDS}
+        return sorted(named.difference(self.business.numbers) if self.party.reached else named)
 
 
 @dataclass(frozen=True)
 class Folding:
-    """Raw requests → calls, messages and events. Idempotent: the same requests always make the same events."""
+    """Raw requests → calls, messages and events. Idempotent: the same requests always make the same events.
+
+    Nothing is told of who was erased; `seal` is the one that they were noted with.
+    """
 
     businesses: Mapping[str, Business]
+    seal: Seal
 
     def fold(self, work: UnitOfWork, subjects: Sequence[str], now: datetime) -> None:
         """Conclude these calls and messages from all that is stored of them, and tell what was not told yet."""
-        requests = work.load(store.RAW_REQUESTS, {"subject": {"$in": list(subjects)}})
-        calls = work.load(store.CALLS, {"_id": {"$in": list(subjects)}})
-        work.load(store.MESSAGES, {"_id": {"$in": list(subjects)}})
-        by_subject = _by_subject(requests)
-        for subject, received in by_subject.items():
-            self._fold(work, subject, received, now)
-        for call in calls:
-            if call["_id"] not in by_subject:
-                _put_aside(work, call)
-        store.mark_folded(work, requests)
+        requests = by_subject(store.load_subjects(work, subjects))
+        erased = {sid for sid in subjects if store.is_erased(work, sid)}
+        received = [self._received(sid, requests[sid]) for sid in requests if sid not in erased]
+        forgotten = self._forgotten(work, received)
+        for one in filter(None, received):
+            if one.sid in forgotten:
+                _keep_place(work, one)
+            else:
+                _fold(work, one, now)
+        for sid in erased | forgotten:
+            erase(work, sid, requests.get(sid, []), now)
+        for sid in set(subjects) - requests.keys() - erased:
+            _put_aside(work, sid)
+        store.mark_folded(work, [one for sid in requests if sid not in erased | forgotten for one in requests[sid]])
 
-    def _fold(self, work: UnitOfWork, subject: str, requests: list[Document], now: datetime) -> None:
+    def _forgotten(self, work: UnitOfWork, received: Iterable[_Received | None]) -> set[str]:
+        begun = {
+            one.sid: (one.party.at, [key_of(self.seal, one.business.key, number) for number in one.numbers])
+            for one in received
+            if one
+        }
+        return erased_among(work, begun)
+
+    def _received(self, sid: str, requests: list[Document]) -> _Received | None:
         business = self._business(requests)
         if business is None:
-            return
-        of_message = [request for request in requests if _is_message(request)]
-        of_call = [request for request in requests if not _is_message(request)]
-        if of_message:
-            _fold_message(work, subject, of_message, business)
-        if of_call:
-            _fold_call(work, subject, of_call, business, now)
+            return None
+        of_call = [webhook_of(request) for request in requests if not is_message(request)]
+        of_message = [webhook_of(request) for request in requests if is_message(request)]
+        understood = identify_in(business)
+        party = party_of_message(of_message, understood) if of_message else party_of_call(sid, of_call, understood)
+        return _Received(sid, business, of_call, of_message, party)
 
     def _business(self, requests: Iterable[Document]) -> Business | None:
         """Whose it is; None when nobody's number was called. A telephone that is rung may be another business's."""
@@ -64,26 +99,45 @@ class Folding:
         return business
 
 
-def _fold_call(work: UnitOfWork, sid: str, requests: list[Document], business: Business, now: datetime) -> None:
+def _fold(work: UnitOfWork, received: _Received, now: datetime) -> None:
+    if received.is_contact and received.numbers:
+        _keep_place(work, received)
+    if received.of_message:
+        _fold_message(work, received)
+    if received.of_call:
+        _fold_call(work, received, now)
+
+
+def _keep_place(work: UnitOfWork, received: _Received) -> None:
+    """A document by which it is found, or known again, when somebody is to be forgotten."""
+    collection = store.CONTACTS if received.is_contact else store.CALLS
+    known = work.get(collection, received.sid) or {"_id": received.sid, "business": received.business.key}
+    at = {"numbers": received.numbers, "at": received.party.at} if received.is_contact else {}
+    work.save(collection, {**known, **at})
+
+
+def _fold_call(work: UnitOfWork, received: _Received, now: datetime) -> None:
+    sid, business = received.sid, received.business
     call = work.get(store.CALLS, sid)
     told_as = (call["caller_kind"], call["caller"]) if call and call["told"] else None
-    conclusion = conclude(sid, map(webhook_of, requests), _identify_in(business), now, told_as)
+    conclusion = conclude(sid, received.of_call, identify_in(business), now, told_as)
     if conclusion.outbound:
-        if call:
-            _put_aside(work, call)
+        _put_aside(work, sid)
         return
     told = _tell(work, business, sid, conclusion.facts, call)
-    work.save(store.CALLS, _call(call, sid, business, conclusion, told, now))
+    work.save(store.CALLS, call_document(call, sid, business.key, conclusion, told, now, received.numbers))
 
 
-def _put_aside(work: UnitOfWork, call: Document) -> None:
-    """A call that is nobody's after all: it stands in no call log, and is not looked for any more."""
-    work.save(store.CALLS, {**call, "business": None, "due_at": None, "ask_at": None})
+def _put_aside(work: UnitOfWork, sid: str) -> None:
+    call = work.get(store.CALLS, sid)
+    if call:
+        work.save(store.CALLS, put_aside(call))
 
 
-def _fold_message(work: UnitOfWork, sid: str, requests: list[Document], business: Business) -> None:
+def _fold_message(work: UnitOfWork, received: _Received) -> None:
+    sid, business = received.sid, received.business
     message = work.get(store.MESSAGES, sid)
-    conclusion = conclude_message(sid, map(webhook_of, requests), _identify_in(business))
+    conclusion = conclude_message(sid, received.of_message, identify_in(business))
     told = _tell(work, business, sid, conclusion.facts, message)
     changed = {
         "business": business.key,
@@ -107,27 +161,7 @@ def _tell(work: UnitOfWork, business: Business, sid: str, facts: Iterable[Fact],
     return sorted(told)
 
 
-def _is_message(request: Document) -> bool:
-    """What Twilio's API told says by its parameters what it is about."""
-    told = request["kind"] == REST and any(name == "MessageSid" for name, _ in request["params"])
-    return told or request["kind"] in MESSAGE_KINDS
-
-
-def _by_subject(requests: Iterable[Document]) -> dict[str, list[Document]]:
-    grouped: defaultdict[str, list[Document]] = defaultdict(list)
-    for request in requests:
-        grouped[request["subject"]].append(request)
-    return grouped
-
-
-def webhook_of(request: Document) -> Webhook:
-    """A stored raw request as the rules see it; the parameters of our own address come with those of the form."""
-    query = dict(parse_qsl(request["target"].partition("?")[2]))
-    params = query | first_values(request["params"])
-    return Webhook(request["kind"], request["received_at"], request["known_at"], params, request["answer"])
-
-
-def _identify_in(business: Business) -> Identify:
+def identify_in(business: Business) -> Identify:
     def identified(raw: str) -> tuple[str, str]:
         caller = identify(raw, business.country)
         return caller.kind, caller.e164 or raw
@@ -146,41 +180,3 @@ def _event(business: str, sid: str, fact: Fact) -> Event:
         cause=cause,
         traceparent=traceparent_of(sid, event_id(business, fact.type, *cause)),
     )
-
-
-def _call(
-    known: Document | None, sid: str, business: Business, conclusion: Conclusion, told: list[str], now: datetime
-) -> Document:
-    call = known or {"_id": sid, "asked": 0}
-    kind, caller = conclusion.identity or (None, None)
-    return {
-        **call,
-        **_ending(conclusion),
-        "business": business.key,
-        "started_at": conclusion.started_at,
-        "caller_kind": kind,
-        "caller": caller,
-        "caller_name": conclusion.caller_name,
-        "called": conclusion.called,
-        "numbers": sorted({number for number in (caller, conclusion.called) if number}),
-        "recordings": [asdict(recording) for recording in conclusion.recordings],
-        "transcripts": [asdict(transcript) for transcript in conclusion.transcripts],
-        "missing": list(conclusion.missing),
-        "in_doubt": conclusion.in_doubt,
-        "due_at": conclusion.due_at,
-        "ask_at": next_ask_of(conclusion, call["asked"], now),
-        "put_offs": 0,
-        "told": told,
-    }
-
-
-def _ending(conclusion: Conclusion) -> Document:
-    outcome = conclusion.outcome
-    return {
-        "outcome": outcome.kind if outcome else None,
-        "reason": outcome.reason if outcome else None,
-        "why": outcome.why if outcome else None,
-        "ended_at": outcome.at if outcome else None,
-        "duration_seconds": outcome.seconds if outcome else None,
-        "voicemail": bool(outcome and outcome.voicemail),
-    }

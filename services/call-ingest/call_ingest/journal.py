@@ -7,6 +7,7 @@ that went both ways, is the one that is there already.
 """
 
 import hashlib
+import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -80,9 +81,8 @@ def first_values(params: Sequence[Sequence[str]]) -> dict[str, str]:
 
 
 def raw_request_id(target: str, params: Params) -> str:
-    """A digest of path, query and parameters (sorted, lengths included, so that no two requests read alike)."""
-    parts = [part.encode() for part in (target, *(part for pair in sorted(params) for part in pair))]
-    return hashlib.sha256(b"".join(b"%d:%s" % (len(part), part) for part in parts)).hexdigest()
+    """A digest of path, query and parameters, sorted; as JSON no two requests read alike."""
+    return hashlib.sha256(json.dumps([target, sorted(params)]).encode()).hexdigest()
 
 
 def _held() -> threading.Lock:

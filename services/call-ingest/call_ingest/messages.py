@@ -77,7 +77,7 @@ def conclude_message(message_sid: str, webhooks: Iterable[Webhook], identify: Id
         direction="inbound" if received else "outbound",
         status=status,
         error_code=_error_code(changes, status),
-        at=_sent_at(known[0]),
+        at=sent_at(known[0]),
         facts=(
             *(_received(message_sid, webhook, identify) for webhook in received[:1]),
             *_status_changes(message_sid, changes, known),
@@ -88,6 +88,23 @@ def conclude_message(message_sid: str, webhooks: Iterable[Webhook], identify: Id
 def rank(status: str) -> tuple[int, str]:
     """How far a message got; what is not known ranks below all."""
     return (STATUSES_BY_RANK.index(status) if status in STATUSES_BY_RANK else -1), status
+
+
+def correspondent(webhooks: Sequence[Webhook]) -> tuple[str, bool]:
+    """The number that wrote to us, or that we wrote to, as Twilio told it first; whether we wrote."""
+    received = [webhook for webhook in webhooks if _is_inbound(webhook)]
+    return (_first(received, "From"), False) if received else (_first(webhooks, "To"), True)
+
+
+def sent_at(webhook: Webhook) -> datetime:
+    """When a message was sent: the REST API may tell of it hours later, which makes the message no newer."""
+    if webhook.kind != "rest":
+        return webhook.received_at
+    try:
+        told = datetime.fromisoformat(webhook.params.get("SentAt", ""))
+        return min(webhook.received_at, told).astimezone(UTC)
+    except (OverflowError, TypeError, ValueError):
+        return webhook.received_at
 
 
 def _status(webhook: Webhook) -> str:
@@ -101,21 +118,10 @@ def _is_inbound(webhook: Webhook) -> bool:
     return status in INBOUND_STATUSES or (unsaid and bool(_first([webhook], "From", "Body")))
 
 
-def _sent_at(webhook: Webhook) -> datetime:
-    """When a message was sent: the REST API may tell of it hours later, which makes the message no newer."""
-    if webhook.kind != "rest":
-        return webhook.received_at
-    try:
-        sent_at = datetime.fromisoformat(webhook.params.get("SentAt", ""))
-        return min(webhook.received_at, sent_at).astimezone(UTC)
-    except (OverflowError, TypeError, ValueError):
-        return webhook.received_at
-
-
 def _received(message_sid: str, webhook: Webhook, identify: Identify) -> Fact:
     kind, sender = identify(_first([webhook], "From"))
     said, keyword = consent(webhook.params)
-    at = _sent_at(webhook)
+    at = sent_at(webhook)
     data: dict[str, Any] = {
         "message_sid": message_sid,
         "sender": sender,

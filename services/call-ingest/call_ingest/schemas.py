@@ -6,8 +6,8 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, fields, validate
 
+from call_ingest.documents import webhook_of
 from call_ingest.explain import meaning
-from call_ingest.handlers import webhook_of
 from ringback.clock import rfc3339
 from ringback.contracts.fields import Timestamp
 from ringback.web.queries import PageQuery
@@ -38,6 +38,7 @@ class CallSchema(Schema):
     id = fields.String(attribute="_id")
     call_sid = fields.Function(itemgetter("_id"))
     business = fields.String()
+    erased = fields.Boolean(dump_default=False)
     caller = fields.String(data_key="from")
     caller_kind = fields.String(data_key="from_kind")
     caller_name = fields.String()

@@ -7,10 +7,16 @@ answer: what Twilio was told to do, pending: True until it was folded, fold_at: 
 [what it is found by], outcome, reason, why, ended_at, duration_seconds, voicemail, recordings, transcripts, due_at,
 ask_at, asked: times, in_doubt, missing: [transcriptions without text], told: [event ids]}.
 `messages`: {_id: MessageSid, business, direction, status, error_code, at, told: [event ids]}.
+`contacts`: whom a text came from or went to, or whom we called: {_id: SID, business, numbers: [E.164], at}.
+`erased`: {_id: a keyed hash of business and number, before: what began by then is erased}.
+`erasures`: erasures to be worked off: {_id: event id, business, phones, before, due_at: not looked at before, until:
+looked at at least that long}.
+What was erased has no raw requests: a call has {erased: True, heard: [webhooks without a person]}, a contact
+{erased: True, numbers: []}.
 `reconciled`: one document, {since, until: what was compared with Twilio}.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,12 +27,13 @@ from typing import Any
 import bson
 import pymongo
 from bson.codec_options import CodecOptions
-from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateMany
+from pymongo import ASCENDING, DESCENDING, DeleteMany, IndexModel, UpdateMany
 from pymongo.errors import BulkWriteError
 
 from call_ingest.journal import Accepted, raw_request_id
 from ringback.businesses import Business
 from ringback.clock import Clock
+from ringback.contracts.envelope import Event
 from ringback.errors import StoreUnavailable
 from ringback.store.database import Database, Indexes
 from ringback.store.mongo import DUPLICATE_KEY, Document, translated_errors
@@ -35,6 +42,9 @@ from ringback.store.unit_of_work import UnitOfWork
 
 CALLS = "calls"
 MESSAGES = "messages"
+CONTACTS = "contacts"
+ERASED = "erased"
+ERASURES = "erasures"
 RAW_REQUESTS = "raw_requests"
 RECONCILED = "reconciled"
 # Somebody is on the line, and has to hear an answer within 300 ms. A request may wait for the insert before its own,
@@ -64,6 +74,8 @@ INDEXES: Indexes = {
         IndexModel([("business", ASCENDING), ("outcome", ASCENDING), *NEWEST_FIRST]),
         IndexModel([("business", ASCENDING), ("numbers", ASCENDING), *NEWEST_FIRST]),
     ],
+    CONTACTS: [IndexModel([("business", ASCENDING), ("numbers", ASCENDING)])],
+    ERASURES: [IndexModel([("due_at", ASCENDING)])],
 }
 UTC_AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
@@ -178,6 +190,77 @@ def calls_to_ask(database: Database, now: datetime, limit: int) -> list[Document
         return list(due.sort("ask_at", ASCENDING).limit(limit))
 
 
+def load_subjects(work: UnitOfWork, sids: Sequence[str]) -> list[Document]:
+    """What was received of these calls and texts; loads their documents, too."""
+    for collection in (CALLS, MESSAGES, CONTACTS):
+        work.load(collection, {"_id": {"$in": list(sids)}})
+    return work.load(RAW_REQUESTS, {"subject": {"$in": list(sids)}})
+
+
+def is_erased(work: UnitOfWork, sid: str) -> bool:
+    """Of what was loaded."""
+    return any((work.get(collection, sid) or {}).get("erased") for collection in (CALLS, CONTACTS))
+
+
+def remove(work: UnitOfWork, requests: Sequence[Document]) -> None:
+    if requests:
+        work.write(RAW_REQUESTS, DeleteMany({"_id": {"$in": [request["_id"] for request in requests]}}))
+
+
+def load_erased(work: UnitOfWork, keys: Iterable[str]) -> dict[str, datetime]:
+    """{key: what began by then is erased} of those of these keys that were erased."""
+    return {row["_id"]: row["before"] for row in work.load(ERASED, {"_id": {"$in": sorted(set(keys))}})}
+
+
+def note_erased(work: UnitOfWork, key: str, before: datetime) -> None:
+    """`key` was looked for by `load_erased`."""
+    known = work.get(ERASED, key) or {"_id": key, "before": before}
+    work.save(ERASED, {**known, "before": max(known["before"], before)})
+
+
+def note_erasure(work: UnitOfWork, event: Event, due_at: datetime, until: datetime) -> None:
+    erasure = {"_id": event.id, "business": event.business, "phones": event.data["phones"], "before": event.time}
+    work.save(ERASURES, {**erasure, "due_at": due_at, "until": until})
+
+
+def due_erasure(database: Database, now: datetime) -> Document | None:
+    with translated_errors():
+        return database[ERASURES].find_one({"due_at": {"$lte": now}}, sort=[("due_at", ASCENDING)])
+
+
+def to_erase(database: Database, erasure: Document, limit: int) -> list[str]:
+    """The calls and texts of the numbers of an erasure, as far as they are not erased yet."""
+    phones, until = {"$in": erasure["phones"]}, {"$lte": erasure["before"]}
+    # Who called from the business's own number: its other calls were to that number.
+    other = [{"called": {"$nin": erasure["phones"]}}, {"caller": phones}]
+    calls = {"business": erasure["business"], "numbers": phones, "started_at": until, "$or": other}
+    contacts = {"business": erasure["business"], "numbers": phones, "at": until}
+    with translated_errors():
+        found = [
+            row["_id"]
+            for collection, query in ((CALLS, calls), (CONTACTS, contacts))
+            for row in database[collection].find(query, {"_id": 1}).limit(limit)
+        ]
+    return found[:limit]
+
+
+def erasure_due(database: Database, erasure: Document, due_at: datetime) -> None:
+    with translated_errors():
+        database[ERASURES].update_one({"_id": erasure["_id"]}, {"$set": {"due_at": due_at}})
+
+
+def erasure_done(database: Database, erasure: Document) -> None:
+    with translated_errors():
+        database[ERASURES].delete_one({"_id": erasure["_id"]})
+
+
+def erased_of(database: Database, sids: Sequence[str]) -> set[str]:
+    """Those of these calls and texts that were erased."""
+    erased = {"_id": {"$in": list(sids)}, "erased": True}
+    with translated_errors():
+        return {row["_id"] for name in (CALLS, CONTACTS) for row in database[name].find(erased, {"_id": 1})}
+
+
 def mark_folded(work: UnitOfWork, requests: Sequence[Document]) -> None:
     """No more of them than a transaction has time for: the rest is folded again."""
     ids = [request["_id"] for request in requests if request["pending"]][:MOST_MARKED]
@@ -253,6 +336,23 @@ def list_calls(database: Database, business: str, filters: Mapping[str, Any], cu
 
 
 MOMENTS = {"since": "$gte", "until": "$lt"}
+
+
+def count_calls(database: Database, business: str, since: datetime, until: datetime, zone: str) -> list[Document]:
+    """Calls by hour of that zone and outcome: {hour, outcome, count}. Out of an index alone."""
+    begun = {"business": business, "outcome": {"$in": list(COUNTED)}, "started_at": {"$gte": since, "$lt": until}}
+    hour = {"$dateTrunc": {"date": "$started_at", "unit": "hour", "timezone": zone}}
+    stages: list[dict[str, Any]] = [
+        {"$match": begun},
+        {"$group": {"_id": {"hour": hour, "outcome": "$outcome"}, "count": {"$sum": 1}}},
+        {"$sort": {"_id.hour": 1, "_id.outcome": 1}},
+    ]
+    with translated_errors():
+        return [row["_id"] | {"count": row["count"]} for row in database[CALLS].aggregate(stages)]
+
+
+# Who was turned away is no caller; None is a call that has not ended.
+COUNTED = ("completed", "missed", None)
 
 
 def find_call(database: Database, business: str, call_sid: str) -> Document | None:

@@ -5,21 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ringback.outcomes import OUTCOMES_BY_WEIGHT
+
 Document = dict[str, Any]
 
-# Of what is said about a call's end the better evidence counts: a person answered, then what ringing led to (of
-# contradicting results the one that call-ingest takes, too), then that nobody was rung, that the caller hung up,
-# that nothing was heard any more.
-OUTCOMES_BY_WEIGHT = (
-    ("missed", "timeout"),
-    ("missed", "abandoned"),
-    ("missed", "closed"),
-    ("missed", "canceled"),
-    ("missed", "failed"),
-    ("missed", "busy"),
-    ("missed", "no-answer"),
-    ("answered", ""),
-)
 OUTCOME_FIELDS = ("outcome", "reason", "ended_at", "duration_seconds", "answered_at", "voicemail")
 
 

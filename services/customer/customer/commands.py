@@ -11,18 +11,20 @@ from datetime import timedelta
 from typing import Any
 
 from customer.appointments import AppointmentFact, entry_id_of
-from customer.domain import Document, customer_id_of, new_own, new_record
-from customer.handlers import of_phone, put_appointment, with_waiting
-from customer.idempotency import RequestKey, once
+from customer.booking_events import put_appointment
+from customer.domain import Document, new_own, new_record
+from customer.identity import of_phone, with_waiting
 from customer.people import Needs, People
 from customer.store import CUSTOMERS, erased_of
 from customer.telling import Cause, finish
 from ringback.businesses import Business
+from ringback.callers import customer_id_of
 from ringback.clock import Clock
 from ringback.errors import Conflict, Invalid, NotFound
 from ringback.phone import identify
 from ringback.seals import Seal
 from ringback.store.database import Database
+from ringback.store.idempotency import RequestKey, once
 from ringback.store.unit_of_work import UnitOfWork, repeated
 
 EDITABLE = ("name", "email")
@@ -58,7 +60,8 @@ class Desk:
     """`new_id` makes ids of what a person adds; `businesses` are those served here; `seal` is the one that customers
     were erased with: their ids never come back.
 
-    What is given a `key` has its effect once for that key, see idempotency.py; Invalid when it was another request's.
+    What is given a `key` has its effect once for that key, see ringback/store/idempotency.py; Invalid when it was
+    another request's.
     """
 
     database: Database

@@ -1,21 +1,15 @@
-"""Use case: who said STOP, kept by number and beyond a customer's erasure, as keyed hashes.
+"""Use case: who said STOP, kept by number and beyond a customer's erasure, as ringback/consents.py has it."""
 
-`opt_outs`: {_id: the sealed number of a business, opted_out, at, scopes: [{scope, opted_out, at}]}. Somebody who
-opted out of any scope counts as opted out here; the notifier, who sends, knows which texts a scope is about.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from customer import store
 from customer.domain import Document
+from ringback.consents import TYPES, consent_id, told
 from ringback.contracts.envelope import Event
 from ringback.seals import Seal
 from ringback.store.database import Database
 from ringback.store.unit_of_work import UnitOfWork
-
-TYPES: Mapping[str, bool] = {"contact.opted_out": True, "contact.opted_in": False}
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,24 +25,6 @@ class RecordConsents:
             row_id = ids[event.id]
             said = told(work.get(store.OPT_OUTS, row_id), row_id, event.data["scope"], TYPES[event.type], event.time)
             work.save(store.OPT_OUTS, said)
-
-
-def told(row: Document | None, row_id: str, scope: str, opted_out: bool, at: datetime) -> Document:
-    """The row after somebody said so. Commutative and idempotent."""
-    scopes = {one["scope"]: one for one in (row or {"scopes": []})["scopes"]}
-    said = {"scope": scope, "opted_out": opted_out, "at": at}
-    scopes[scope] = max(scopes.get(scope, said), said, key=lambda one: (one["at"], one["opted_out"]))
-    every = [scopes[name] for name in sorted(scopes)]
-    return {
-        **(row or {"_id": row_id}),
-        "opted_out": any(one["opted_out"] for one in every),
-        "at": max(one["at"] for one in every),
-        "scopes": every,
-    }
-
-
-def consent_id(seal: Seal, business: str, phone: str) -> str:
-    return seal(f"{business}:{phone}")
 
 
 def consents_of(database: Database, seal: Seal, business: str, phones: Sequence[str]) -> dict[str, Document]:

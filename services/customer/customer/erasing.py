@@ -18,6 +18,21 @@ def entries_to_refuse(entries: Iterable[Mapping[str, Any]]) -> list[str]:
     return [entry["_id"] for entry in entries if entry["kind"] in TOLD_BY_EVENTS]
 
 
+def names_to_refuse(business: str, records: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The numbers and addresses by which an old file could bring these records back."""
+    owns = [record["own"] for record in records]
+    numbers = [number_of(business, phone) for own in owns for phone in own["phones"]]
+    return numbers + [address_of(business, own["email"]) for own in owns if own["email"]]
+
+
+def number_of(business: str, phone: str) -> str:
+    return f"{business}:number:{phone}"
+
+
+def address_of(business: str, email: str) -> str:
+    return f"{business}:address:{email.lower()}"
+
+
 def kept_totals(business: str, zone: tzinfo, entries: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
     """What a customer's completed appointments came to, by the business's month and currency, in minor units.
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from customer import consents
 from customer.consents import RecordConsents
 from customer.handlers import KINDS, RecordEvents
+from ringback import consents
 from ringback.businesses import Business
 from ringback.clock import Clock
 from ringback.seals import Seal

@@ -9,11 +9,13 @@ from marshmallow import ValidationError, validate
 
 from customer import store
 from customer.csv_files import Row
-from customer.domain import Document, customer_id_of, new_own, new_record
-from customer.handlers import of_phone, with_waiting
+from customer.domain import Document, new_own, new_record
+from customer.erasing import address_of, number_of
+from customer.identity import of_phone, with_waiting
 from customer.people import Needs, People
 from customer.telling import Cause, finish
 from ringback.businesses import Business
+from ringback.callers import customer_id_of
 from ringback.clock import Clock
 from ringback.phone import identify
 from ringback.seals import Seal
@@ -57,6 +59,8 @@ class _Wanted:
     phone: str | None
     phone_kind: str
     email: str | None
+    names: frozenset[str]
+    """What was erased if they were."""
 
 
 @dataclass(frozen=True)
@@ -96,30 +100,40 @@ class Importing:
     def _bring_in(self, business: str, wanted: Sequence[_Wanted], dry_run: bool) -> list[Result]:
         def act(work: UnitOfWork) -> list[Result]:
             needs = Needs(records={one.record_id for one in wanted})
-            erased = store.erased_of(work, self.seal, needs.records)
+            names = {name for one in wanted for name in one.names}
+            erased = store.erased_of(work, self.seal, needs.records | names)
             people = People(work, self.businesses, self.clock(), erased)
             phones = {one.phone for one in wanted if one.phone}
             needs.phones[business] |= phones
             needs.awaited |= {of_phone(business, phone) for phone in phones}
             people.load(needs)
-            return [_bring_in(people, business, one) for one in wanted]
+            return [self._bring_in_one(people, business, one) for one in wanted]
 
         if dry_run:
             return act(UnitOfWork(self.database, self.clock))
         return repeated(self.database, self.clock, act)
 
+    def _bring_in_one(self, people: People, business: str, one: _Wanted) -> Result:
+        known = people.with_phone(business, one.phone) if one.phone else people.record(one.record_id)
+        if known is not None:
+            return Result(one.line, EXISTS, people.root_of(known)["_id"])
+        if one.names & people.erased:
+            return Result(one.line, ERASED, why=WAS_ERASED)
+        own: Document = new_own(one.phone, one.phone_kind, "import", people.now)
+        own |= {"name": one.name or None, "email": one.email}
+        record_id = self._unused(people, business, one.record_id)
+        record = with_waiting(people, new_record(record_id, business, own), one.phone)
+        finish(people, record, Cause(f"import:{record_id}", people.now))
+        return Result(one.line, CREATED, record_id)
 
-def _bring_in(people: People, business: str, one: _Wanted) -> Result:
-    known = people.with_phone(business, one.phone) or people.record(one.record_id)
-    if known is not None:
-        return Result(one.line, EXISTS, people.root_of(known)["_id"])
-    if one.record_id in people.erased:
-        return Result(one.line, ERASED, why=WAS_ERASED)
-    own: Document = new_own(one.phone, one.phone_kind, "import", people.now)
-    own |= {"name": one.name or None, "email": one.email}
-    record = with_waiting(people, new_record(one.record_id, business, own), one.phone)
-    finish(people, record, Cause(f"import:{one.record_id}", people.now))
-    return Result(one.line, CREATED, one.record_id)
+    def _unused(self, people: People, business: str, record_id: str) -> str:
+        """The id, or the next one when it is that of somebody who had the number once."""
+        if people.record(record_id) is None and record_id not in people.erased:
+            return record_id
+        following = customer_id_of(business, None, record_id)
+        store.load_records(people.work, {}, [following])
+        people.erased |= store.erased_of(people.work, self.seal, [following])
+        return self._unused(people, business, following)
 
 
 def _read(business: str, row: Row, country: str) -> _Wanted:
@@ -136,7 +150,8 @@ def _read(business: str, row: Row, country: str) -> _Wanted:
         _check_email(email)
     phone = caller.e164 if caller else None
     record_id = customer_id_of(business, phone, f"import\n{email}")
-    return _Wanted(row.line, record_id, name, phone, caller.kind if caller else "none", email)
+    names = {number_of(business, phone)} if phone else {record_id, address_of(business, email or "")}
+    return _Wanted(row.line, record_id, name, phone, caller.kind if caller else "none", email, frozenset(names))
 
 
 def _check_email(text: str) -> None:

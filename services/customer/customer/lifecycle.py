@@ -13,8 +13,8 @@ from typing import Any, NoReturn, TypeVar
 from customer import store
 from customer.consents import consents_of
 from customer.domain import Document, hidden
-from customer.erasing import entries_to_refuse, kept_totals, without_other
-from customer.handlers import of_phone
+from customer.erasing import entries_to_refuse, kept_totals, names_to_refuse, without_other
+from customer.identity import of_phone
 from customer.merging import joined, left_by, parted
 from customer.people import Needs, People
 from customer.telling import Cause, finish, finish_again, tell_deleted, tell_regrouped
@@ -30,7 +30,7 @@ T = TypeVar("T")
 # spends over 5,000 entries is counted as a customer of a month once a piece.
 MOST_ENTRIES = 5_000
 # What is kept to find and compare by says nothing that the rest does not; own facts stand with each record.
-DERIVED = frozenset({"search", "same_email", "same_name", "own"})
+DERIVED = frozenset({"search", "found_by", "same_email", "same_name", "own"})
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,10 @@ class Lifecycle:
     def delete(self, business: str, customer_id: str) -> None:
         """Erase a customer with all that was merged into it.
 
-        What is left: keyed hashes of ids, so that no late event brings them back, and of numbers that opted out; sums
-        without a person (`erased_totals`); and until the relay published them the events that wait in the outbox,
-        `customer.deleted` last. A call after that makes a new customer with a new id.
+        What is left: keyed hashes of ids, so that no late event brings them back, of numbers and addresses, so that
+        no old file does, and of numbers that opted out; sums without a person (`erased_totals`); and until the relay
+        published them the events that wait in the outbox, `customer.deleted` last. A call after that makes a new
+        customer with a new id.
         """
         while not self._done(lambda people: self._erase(people, business, customer_id)):
             continue
@@ -146,7 +147,7 @@ class Lifecycle:
         ids = [record["_id"] for record in records]
         self._erase_entries(people, business, entries)
         store.erase_records(people.work, records)
-        store.refuse(people.work, self.seal, ids, people.now)
+        store.refuse(people.work, self.seal, [*ids, *names_to_refuse(business, records)], people.now)
         self._forget_merges(people, ids)
         cause = self._cause(people)
         for record in records:

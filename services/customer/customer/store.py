@@ -1,17 +1,21 @@
 """The customer service's documents.
 
 `customers`: a record, {_id, business, merged_into, members: [ids], own: {facts}, version}; a root has its view, too:
-what domain.py's `viewed` makes of it, and what it is found by (`search`, `same_email`, `same_name`).
+what domain.py's `viewed` makes of it, and what it is found by (`search`, `found_by`, `same_email`, `same_name`).
 `timeline`: {_id, business, customer_id, kind, at, …}; `customer_id` is the record's for ever, None while the entry
-`awaits` a call or a number. `links`: {_id: code, business, customer_id, url, made_at, clicks}. `erased` and
-`opt_outs`: keyed hashes, see seals.py. `erased_totals`: {_id: business:month:currency, total, visits, customers}.
-Money is in minor units, times are UTC.
+`awaits` a call or a number. Nothing waits for ever: MongoDB removes it after `waits_until`, which no other entry
+has. Of an appointment's `changes` tells appointments.py. `links`: {_id: code, business, customer_id, url, made_at,
+clicks}. `erased` and `opt_outs`: keyed hashes, see seals.py. `erased_totals`: {_id: business:month:currency, total,
+visits, customers}. Money is in minor units, times are UTC.
 """
 
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import combinations, combinations_with_replacement
 from typing import Any
 
 import pymongo
@@ -28,10 +32,11 @@ from pymongo import (
 
 from customer.alike import email_key, name_key
 from customer.domain import Document
-from customer.idempotency import KEYS, LIFETIME
+from customer.user_store import USER_INDEXES
 from ringback.phone import NAMELESS_KINDS, digits_of
 from ringback.seals import Seal
 from ringback.store.database import Database, Indexes
+from ringback.store.idempotency import KEY_INDEXES, KEYS
 from ringback.store.mongo import translated_errors
 from ringback.store.paging import keyset_page
 from ringback.store.unit_of_work import UnitOfWork
@@ -43,22 +48,47 @@ ERASED = "erased"
 ERASED_TOTALS = "erased_totals"
 OPT_OUTS = "opt_outs"
 EXACT_TOTAL = 10_000
-UNSHOWN = {"own": 0, "search": 0}
+UNSHOWN = {"own": 0, "search": 0, "found_by": 0}
 EVER = datetime(1, 1, 1, tzinfo=UTC)
 LAST_CHARACTER = "\U0010ffff"
+VISIT_FIELDS = ("status", "currency", "price")
 LATEST_FIRST = (("last_activity_at", DESCENDING), ("_id", DESCENDING))
+FILTERS = ("segment", "source", "pipeline_stage")
+# From so many matches on, reading the customers one by one costs more than passing over those who do not match.
+MANY_FOUND = 1000
+BEGINNING = 3
+TELLING_DIGITS = 5
+Keys = list[tuple[str, int]]
+
+
+def listed_by(filters: Iterable[str]) -> Keys:
+    """The index of a list with these filters: each combination has its own, so that no list is longer to read than
+    the page, and what there is can be counted without a document."""
+    chosen = [(name, ASCENDING) for name in FILTERS if name in set(filters)]
+    return [("business", ASCENDING), *chosen, *LATEST_FIRST]
+
+
+BY_WORD: Keys = [("business", ASCENDING), ("search", ASCENDING)]
+BY_TEXT: Keys = [*listed_by(()), ("found_by", ASCENDING)]
 INDEXES: Indexes = {
+    **USER_INDEXES,
     CUSTOMERS: [
         IndexModel(
             [("business", ASCENDING), ("phones", ASCENDING)],
             unique=True,
             partialFilterExpression={"phone": {"$type": "string"}},
         ),
-        IndexModel([("business", ASCENDING), *LATEST_FIRST]),
-        IndexModel([("business", ASCENDING), ("segment", ASCENDING), *LATEST_FIRST]),
-        IndexModel([("business", ASCENDING), ("source", ASCENDING), *LATEST_FIRST]),
-        IndexModel([("business", ASCENDING), ("pipeline_stage", ASCENDING), *LATEST_FIRST]),
-        IndexModel([("business", ASCENDING), ("search", ASCENDING)]),
+        IndexModel(
+            [("business", ASCENDING), ("created_at", DESCENDING)],
+            partialFilterExpression={"created_at": {"$type": "date"}},
+        ),
+        *(
+            IndexModel(listed_by(chosen))
+            for count in range(1, len(FILTERS) + 1)
+            for chosen in combinations(FILTERS, count)
+        ),
+        IndexModel(BY_TEXT),
+        IndexModel(BY_WORD),
         *(
             IndexModel(
                 [("business", ASCENDING), (name, ASCENDING), ("_id", ASCENDING)],
@@ -71,11 +101,20 @@ INDEXES: Indexes = {
     TIMELINE: [
         IndexModel([("customer_id", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("customer_id", ASCENDING), ("kind", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel(
+            [("business", ASCENDING), ("at", ASCENDING), *((name, ASCENDING) for name in VISIT_FIELDS)],
+            partialFilterExpression={"kind": "appointment"},
+        ),
         IndexModel([("awaits", ASCENDING)], partialFilterExpression={"awaits": {"$type": "string"}}),
+        IndexModel(
+            [("waits_until", ASCENDING)],
+            expireAfterSeconds=0,
+            partialFilterExpression={"waits_until": {"$type": "date"}},
+        ),
         IndexModel([("other_id", ASCENDING)], partialFilterExpression={"other_id": {"$type": "string"}}),
     ],
     LINKS: [IndexModel([("customer_id", ASCENDING)])],
-    KEYS: [IndexModel([("at", ASCENDING)], expireAfterSeconds=int(LIFETIME.total_seconds()))],
+    KEYS: KEY_INDEXES,
 }
 
 
@@ -112,12 +151,47 @@ def load_appointments(work: UnitOfWork, record_id: str) -> list[Document]:
 
 
 def searchable(profile: Document) -> Document:
-    """The profile with what it can be found by: words of the name, the number with and without its country."""
-    words = (profile["name"] or "").casefold().split()
+    """The profile with what it can be found by: words of the name, the number with and without its country.
+
+    `search`: what a word that is looked for has to begin, and the beginnings of each two words. `found_by`: all of it
+    in one text.
+    """
+    words = folded(profile["name"] or "").split()
     numbers = [digits for phone in profile["phones"] for digits in digits_of(phone)]
     endings = [number[start:] for number in numbers for start in range(len(number) - 3)]
-    email = [profile["email"].casefold()] if profile["email"] else []
-    return {**profile, "search": sorted({*words, *endings, *email})}
+    email = [folded(profile["email"])] if profile["email"] else []
+    return {
+        **profile,
+        "search": sorted({*words, *endings, *email, *_pairs([*words, *email])}),
+        "found_by": " ".join([*words, *email, *numbers]),
+    }
+
+
+def _pairs(words: Iterable[str]) -> set[str]:
+    """The beginnings of each two, of one with itself too, as it may be what two words that are looked for begin.
+
+    Many have one word of a name, few two of them. What is looked for never begins with a space.
+    """
+    beginnings = sorted({word[:BEGINNING] for word in words if len(word) >= BEGINNING})
+    return {f" {one} {other}" for one, other in combinations_with_replacement(beginnings, 2)}
+
+
+def pair_of(words: Sequence[str]) -> list[str]:
+    """The pair that a customer has who is found by these words, in a list; an empty one when that takes none, or
+    when a number among the words tells more."""
+    if any(word.isdigit() and len(word) >= TELLING_DIGITS for word in words):
+        return []
+    longest = sorted({word for word in words if not word[0].isdigit()}, key=lambda word: (len(word), word))[-2:]
+    one, *others = sorted(word[:BEGINNING] for word in longest) or [""]
+    return [f" {one} {other}" for other in others if len(one) == len(other) == BEGINNING]
+
+
+def folded(text: str) -> str:
+    """Text as it is searched: the same for any case and any way of writing a character, composed or not.
+
+    Normalized before as well, or an accent that stands apart would be folded apart (Unicode, section 3.13.5).
+    """
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def comparable(profile: Document) -> Document:
@@ -186,20 +260,49 @@ def list_customers(
     limit: int,
 ) -> Page:
     """Customers with the latest activity first; `words` must each begin something that the profile is found by."""
-    query: dict[str, Any] = {
-        "business": business,
-        **{name: {"$eq": value} for name, value in filters.items()},
-    }
-    if words:
-        query["$and"] = [{"search": {"$elemMatch": {"$gte": word, "$lt": word + LAST_CHARACTER}}} for word in words]
-    # A record that is part of another has no activity of its own. A cursor passes it over anyway.
-    shown = {**query, "last_activity_at": {"$gt": EVER}}
+    query, index = _matching(business, filters, words), _index_for(filters, words)
     with translated_errors():
-        total = database[CUSTOMERS].count_documents(shown, limit=EXACT_TOTAL + 1)
-        items, following = keyset_page(
-            database[CUSTOMERS], query if cursor else shown, "last_activity_at", cursor, limit
-        )
+        total = _count(database, query, index)
+        if words and total >= MANY_FOUND:
+            query, index = _passing_over(query, words), BY_TEXT
+        items, following = keyset_page(database[CUSTOMERS], query, "last_activity_at", cursor, limit, hint=index)
     return Page(items, following, min(total, EXACT_TOTAL), total > EXACT_TOTAL)
+
+
+def _matching(business: str, filters: Mapping[str, str], words: Sequence[str]) -> dict[str, Any]:
+    query: dict[str, Any] = {"business": business, **{name: {"$eq": value} for name, value in filters.items()}}
+    if words:
+        # Not $gte and $lt: for these MongoDB looks into the documents, a beginning it reads off the index.
+        # Numbers first, then the longest: a plan that MongoDB keeps goes by the place of what it began with.
+        telling = sorted(words, key=lambda word: (not word[0].isdigit(), -len(word)))
+        beginnings = [{"search": {"$regex": f"^{_literally(word)}"}} for word in telling]
+        query["$and"] = [*({"search": pair} for pair in pair_of(words)), *beginnings]
+    elif not filters:
+        # A record that is part of another has no activity of its own, nor anything to be filtered or found by.
+        query["last_activity_at"] = {"$gt": EVER}
+    return query
+
+
+def _index_for(filters: Mapping[str, str], words: Sequence[str]) -> Keys:
+    if words:
+        return BY_WORD
+    return listed_by(filters) if filters else BY_TEXT
+
+
+def _passing_over(query: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any]:
+    """The same, worded so that those who do not match are told from the index, without their documents."""
+    return {"$and": [query, *({"found_by": {"$regex": _literally(word)}} for word in words)]}
+
+
+def _literally(word: str) -> str:
+    # MongoDB takes no NUL within an expression.
+    return re.escape(word).replace("\0", r"\x00")
+
+
+def _count(database: Database, query: Mapping[str, Any], index: Keys) -> int:
+    """Up to one more than EXACT_TOTAL. By `count`: what count_documents makes of it takes three times as long."""
+    counting = {"count": CUSTOMERS, "query": query, "limit": EXACT_TOTAL + 1, "hint": dict(index)}
+    return int(database[CUSTOMERS].database.command(counting)["n"])
 
 
 def due_segments(database: Database, now: datetime, limit: int) -> list[str]:
@@ -327,6 +430,46 @@ def count_records(database: Database) -> int:
     """About how many there are."""
     with translated_errors():
         return database[CUSTOMERS].estimated_document_count()
+
+
+def count_segment(database: Database, business: str, segment: str, most: int) -> int:
+    """How many customers are in a segment, counted up to `most`."""
+    with translated_errors():
+        return database[CUSTOMERS].count_documents({"business": business, "segment": segment}, limit=most)
+
+
+def newest_customers(database: Database, business: str, limit: int) -> list[Document]:
+    made = {"business": business, "created_at": {"$type": "date"}}
+    with translated_errors():
+        return list(database[CUSTOMERS].find(made, UNSHOWN).sort("created_at", DESCENDING).limit(limit))
+
+
+def count_made_since(database: Database, business: str, since: datetime, most: int) -> int:
+    """How many became customers since then, counted up to `most`."""
+    made = {"business": business, "created_at": {"$type": "date", "$gte": since}}
+    with translated_errors():
+        return database[CUSTOMERS].count_documents(made, limit=most)
+
+
+def appointments_between(database: Database, business: str, since: datetime, until: datetime) -> list[Document]:
+    """Appointments by state and currency: {status, currency, count, total}. Out of an index alone."""
+    of_business = {"business": business, "kind": "appointment", "at": {"$gte": since, "$lt": until}}
+    shown = {"_id": {name: f"${name}" for name in ("status", "currency")}}
+    stages: list[dict[str, Any]] = [
+        {"$match": of_business},
+        {"$group": shown | {"count": {"$sum": 1}, "total": {"$sum": "$price"}}},
+        {"$sort": {"_id.currency": 1, "_id.status": 1}},
+    ]
+    with translated_errors():
+        return [row.pop("_id") | row for row in database[TIMELINE].aggregate(stages)]
+
+
+def totals_of_erased(database: Database, business: str, month: str) -> list[Document]:
+    """What the appointments of people who were erased since came to in a month (YYYY-MM): {currency, total}."""
+    begin = f"{business}:{month}:"
+    with translated_errors():
+        found = database[ERASED_TOTALS].find({"_id": {"$gte": begin, "$lt": begin + LAST_CHARACTER}})
+        return [{"currency": row["_id"].removeprefix(begin), "total": row["total"]} for row in found]
 
 
 def all_customers(database: Database, business: str) -> Iterator[Document]:

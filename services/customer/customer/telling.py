@@ -76,7 +76,8 @@ def tell_regrouped(people: People, action: str, root: Document, other: Document,
 
 
 def tell_deleted(work: UnitOfWork, record: Document, cause: Cause) -> None:
-    work.emit(_event("customer.deleted", record, {"customer_id": record["_id"]}, cause, (record["_id"], cause.id)))
+    data = {"customer_id": record["_id"], "phones": record["own"]["phones"]}
+    work.emit(_event("customer.deleted", record, data, cause, (record["_id"], cause.id)))
 
 
 def _tell_created(work: UnitOfWork, root: Document, cause: Cause) -> None:

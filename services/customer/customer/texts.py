@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-Document = dict[str, Any]
+from ringback.outcomes import STATUSES_BY_RANK
 
-# How far a text of ours got; the furthest that was told counts, whatever came last.
-STATUSES_BY_RANK = ("requested", "suppressed", "failed", "sent", "delivered")
+Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +65,12 @@ def merged_text(entry: Document | None, fact: TextFact, entry_id: str, business:
         "purpose": entry["purpose"] or fact.purpose,
         "message_sid": entry["message_sid"] or fact.message_sid,
     }
+
+
+def told_until(entry: Mapping[str, Any]) -> datetime:
+    """When the latest of what is known of a text of ours was told."""
+    latest: datetime = max(one["at"] for one in entry["told"].values())
+    return latest
 
 
 def _new_entry(entry_id: str, business: str, owner: str | None, fact: TextFact) -> Document:

@@ -11,7 +11,7 @@ from customer.lookups import lookup_loops
 from customer.store import INDEXES
 from ringback.bus.connection import Bus
 from ringback.clock import Clock
-from ringback.errors import describe, error_name
+from ringback.errors import Transient, describe, error_name
 from ringback.seals import seal_with
 from ringback.settings import Settings
 from ringback.store.database import Database
@@ -56,7 +56,9 @@ class AgingLoop:
 
     def _put_off(self, customer_id: str, error: Exception) -> None:
         log.error("aging.put_off", customer_id=customer_id, code=error_name(error), reason=describe(error))
-        self._aging.put_off(customer_id)
+        # A worker that was killed blocks what it was writing for a while: that is no customer's fault.
+        if not isinstance(error, Transient):
+            self._aging.put_off(customer_id)
 
 
 def loops(

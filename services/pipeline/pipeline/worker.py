@@ -1,8 +1,10 @@
 """The pipeline service's worker."""
 
 from pipeline.app import NAME, REQUIRED
+from pipeline.automation.loops import automation_loops
 from pipeline.events import subscriptions
-from pipeline.store import INDEXES
+from pipeline.indexes import INDEXES
+from pipeline.outbound.delivering import delivery_loop
 from ringback.bus.connection import Bus
 from ringback.clock import Clock
 from ringback.seals import seal_with
@@ -22,6 +24,8 @@ def loops(
     seal = seal_with(settings.secret_key)
     return [
         EventConsumer(NAME, subscriptions(settings.businesses, clock, seal), database, bus, clock),
+        *automation_loops(database, settings.businesses, clock, holder),
+        delivery_loop(settings, database, clock),
         Relay(NAME, database, bus, clock, holder, idle),
     ]
 

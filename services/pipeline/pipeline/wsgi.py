@@ -3,7 +3,7 @@
 from flask import Flask
 
 from pipeline.app import NAME, REQUIRED, create_app
-from pipeline.store import INDEXES
+from pipeline.indexes import INDEXES
 from ringback.process import web_application
 
 

@@ -32,7 +32,7 @@ BOOKING_SYSTEMS = "booking"
 EVENT_TYPES = {
     event_type.name: event_type
     for event_type in (
-        EventType("call.started", calls.CallStarted(), "call-ingest", ("customer",)),
+        EventType("call.started", calls.CallStarted(), "call-ingest", ("customer", "recovery")),
         EventType("call.completed", calls.CallCompleted(), "call-ingest", ("customer", "pipeline", "recovery")),
         EventType("call.missed", calls.CallMissed(), "call-ingest", ("customer", "recovery")),
         EventType("call.recorded", calls.CallRecorded(), "call-ingest", ("customer", "recovery")),
@@ -45,7 +45,13 @@ EVENT_TYPES = {
         EventType(
             "customer.updated", customers.CustomerUpdated(), "customer", ("pipeline", "recovery"), version="1.1"
         ),
-        EventType("customer.deleted", customers.CustomerDeleted(), "customer", ("pipeline", "recovery", "notifier")),
+        EventType(
+            "customer.deleted",
+            customers.CustomerDeleted(),
+            "customer",
+            ("call-ingest", "pipeline", "recovery", "notifier"),
+            version="1.1",
+        ),
         EventType("customer.merged", customers.CustomerMerged(), "customer", ("pipeline", "recovery"), version="1.1"),
         EventType(
             "customer.unmerged", customers.CustomerUnmerged(), "customer", ("pipeline", "recovery"), version="1.1"

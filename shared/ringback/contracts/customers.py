@@ -30,7 +30,10 @@ class CustomerUpdated(_OfCustomer):
 
 
 class CustomerDeleted(EventData):
+    """`phones`, in E.164, are those of the record that is gone: what others know by them has to go, too."""
+
     customer_id = fields.String(required=True)
+    phones = fields.List(fields.String(), load_default=list)
 
 
 class CustomerMerged(_OfCustomer):

@@ -1,12 +1,12 @@
-"""Keyset paging, newest first: stable under writes, as fast on the last page as on the first."""
+"""Keyset paging by time: stable under writes, as fast on the last page as on the first."""
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from pymongo import DESCENDING
+from pymongo import ASCENDING, DESCENDING
 from pymongo.collection import Collection
 
 from ringback.errors import Invalid
@@ -21,17 +21,31 @@ class Page(NamedTuple):
 
 
 def keyset_page(
-    collection: Collection[Document], query: Mapping[str, Any], order: str, cursor: str | None, limit: int
+    collection: Collection[Document],
+    query: Mapping[str, Any],
+    order: str,
+    cursor: str | None,
+    limit: int,
+    *,
+    oldest_first: bool = False,
+    hint: Sequence[tuple[str, int]] | None = None,
 ) -> Page:
-    """What matches, by the time in the field `order` and by `_id`, both descending. Wants an index that ends so.
+    """What matches, by the time in the field `order` and by `_id`, both descending, or both ascending with
+    `oldest_first`. Wants an index that ends so.
 
-    Raises Invalid when the cursor is none of ours.
+    `hint`: the index to use, where MongoDB could take a slower one for the better. Raises Invalid when the cursor is
+    none of ours.
     """
     if cursor:
         at, after = _decode(cursor)
         # MongoDB makes bounds of an index out of the first condition, not out of the `$or`.
-        query = {"$and": [query, {order: {"$lte": at}}, {"$or": [{order: {"$lt": at}}, {"_id": {"$lt": after}}]}]}
-    found = list(collection.find(query).sort([(order, DESCENDING), ("_id", DESCENDING)]).limit(limit + 1))
+        beyond = "$gt" if oldest_first else "$lt"
+        query = {
+            "$and": [query, {order: {f"{beyond}e": at}}, {"$or": [{order: {beyond: at}}, {"_id": {beyond: after}}]}]
+        }
+    direction = ASCENDING if oldest_first else DESCENDING
+    ordered = collection.find(query, hint=hint).sort([(order, direction), ("_id", direction)])
+    found = list(ordered.limit(limit + 1))
     if len(found) <= limit:
         return Page(found, None)
     last = found[limit - 1]

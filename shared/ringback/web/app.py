@@ -30,19 +30,17 @@ def create_web(
     settings: Settings,
     checks: Mapping[str, Check],
     max_body: int = 64 * 1024,
-    in_other_words: problems.Rephrase | None = None,
     loops: Iterable[Loop] = (),
 ) -> Flask:
     """A service's app; `access` lists every endpoint of `blueprints`, what it does not list cannot be served.
 
-    `in_other_words` may answer an error otherwise than as a problem. `loops` have to run beside the app, in its
-    process; whoever serves the app runs them (`loops_of`).
+    `loops` have to run beside the app, in its process; whoever serves the app runs them (`loops_of`).
     """
     app = Flask(name, static_folder=None)
     app.extensions[LOOPS] = tuple(loops)
     app.config.update(MAX_CONTENT_LENGTH=max_body, MAX_FORM_PARTS=1000)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
-    problems.register(app, in_other_words)
+    problems.register(app)
     app.before_request(_begin)
     app.after_request(_finish)
     app.url_map.strict_slashes = False
@@ -53,21 +51,23 @@ def create_web(
     return app
 
 
+def request_id_of(given: str) -> str:
+    """The id that whoever asks gave, when it looks like one, else a new one.
+
+    It is a name, no secret: asking the kernel for random bytes would cost each request a turn of its thread.
+    """
+    return given if REQUEST_ID.fullmatch(given) else f"{random.getrandbits(64):016x}"
+
+
 def loops_of(app: Flask) -> tuple[Loop, ...]:
     loops: tuple[Loop, ...] = app.extensions[LOOPS]
     return loops
 
 
 def _begin() -> None:
-    given = request.headers.get("X-Request-Id", "")
-    g.request_id = given if REQUEST_ID.fullmatch(given) else _new_request_id()
+    g.request_id = request_id_of(request.headers.get("X-Request-Id", ""))
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
-
-
-def _new_request_id() -> str:
-    """A name, no secret: asking the kernel for random bytes would cost each request a turn of its thread."""
-    return f"{random.getrandbits(64):016x}"
 
 
 def _finish(response: Response) -> Response:

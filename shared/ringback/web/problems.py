@@ -1,7 +1,6 @@
 """Errors over HTTP: `application/problem+json` (RFC 9457) with a stable `code`, never a stack trace."""
 
 import re
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -42,8 +41,6 @@ STATUS: tuple[tuple[type[RingbackError], HTTPStatus], ...] = (
 )
 
 WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
-
-Rephrase = Callable[[Exception], Response | None]
 
 log = structlog.get_logger(__name__)
 
@@ -106,14 +103,9 @@ def unexpected_problem(error: Exception) -> Response:
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.")
 
 
-def register(app: Flask, rephrase: Rephrase | None = None) -> None:
-    """Answer every error of the app as a problem, or as `rephrase` has it."""
-
-    def answer(error: Exception) -> Response:
-        said = rephrase(error) if rephrase else None
-        return said or _as_problem(error)
-
-    app.register_error_handler(Exception, answer)
+def register(app: Flask) -> None:
+    """Answer every error of the app as a problem."""
+    app.register_error_handler(Exception, _as_problem)
 
 
 def _as_problem(error: Exception) -> Response:

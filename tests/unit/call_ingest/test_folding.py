@@ -86,7 +86,7 @@ def missed_call(call: str) -> list[Document]:
 
 def fold(database: MemoryDatabase, now: datetime, *calls: str) -> None:
     work = database.work(now)
-    Folding(BUSINESSES).fold(work, calls or ("CA1",), now)
+    Folding(BUSINESSES, str).fold(work, calls or ("CA1",), now)
     work.commit()
 
 
@@ -405,7 +405,7 @@ def test_the_business_is_that_of_the_number_called_not_of_the_telephone_rung(dat
     other = replace(BUSINESSES["demo"], key="another")
     database.insert(RAW_REQUESTS, of_the_leg(2) | {"business": "another"}, *missed_call("CA1"))
     work = database.work(at(6))
-    Folding({**BUSINESSES, "another": other}).fold(work, ["CA1"], at(6))
+    Folding({**BUSINESSES, "another": other}, str).fold(work, ["CA1"], at(6))
     work.commit()
     assert call_of(database)["business"] == "demo"
     assert {event.business for event in events(database)} == {"demo"}

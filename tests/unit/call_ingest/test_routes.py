@@ -14,10 +14,10 @@ import pytest
 from twilio.request_validator import RequestValidator
 from werkzeug.test import TestResponse
 
-from call_ingest.app import MAX_BODY, NAME
+from call_ingest.app import NAME
 from call_ingest.journal import Journal
 from call_ingest.reception import Reception
-from call_ingest.routes import ACCESS, answer_in_twiml, twilio_blueprint
+from call_ingest.routes import Webhooks
 from call_ingest.signature import SignatureCheck
 from call_ingest.spool import SpoolUnavailable
 from ringback.businesses import Business
@@ -73,15 +73,8 @@ class Line:
     def __post_init__(self) -> None:
         reception = Reception(self.settings, Journal(self, NoSpool(), threading.Event()), lambda: self.now)
         check = SignatureCheck(self.settings.public_url, ACCOUNT, self.settings.twilio_auth_tokens)
-        app = create_web(
-            NAME,
-            blueprints=[twilio_blueprint(reception, check)],
-            access=ACCESS,
-            settings=self.settings,
-            checks={},
-            max_body=MAX_BODY,
-            in_other_words=answer_in_twiml,
-        )
+        app = create_web(NAME, blueprints=(), access={}, settings=self.settings, checks={})
+        app.wsgi_app = Webhooks(app.wsgi_app, check, reception.answer)  # type: ignore[method-assign]
         self.client = app.test_client()
 
     def insert(self, documents: Sequence[Document]) -> Mapping[str, Document]:

@@ -10,15 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from customer.commands import Desk, DuplicateCustomer, StaleVersion
-from customer.domain import customer_id_of, hidden, new_own, new_record
+from customer.domain import hidden, new_own, new_record
 from customer.handlers import RecordEvents
-from customer.idempotency import KEYS, KeyReused, RequestKey
 from customer.people import Needs, People
 from customer.store import CUSTOMERS, ERASED, TIMELINE
+from ringback.callers import customer_id_of
 from ringback.contracts.envelope import Event, decode, new_event
 from ringback.errors import ConcurrentUpdate, Invalid, NotFound
 from ringback.seals import seal_with
 from ringback.store.database import OUTBOX
+from ringback.store.idempotency import KEYS, KeyReused, RequestKey
 from ringback.store.unit_of_work import ATTEMPTS
 from tests.unit.fakes import CALLER, SECRET, T0, Document, MemoryDatabase, at, sample_settings
 

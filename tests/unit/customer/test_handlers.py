@@ -1,15 +1,19 @@
 """RecordEvents on the real unit of work: profiles, entries and what the others are told."""
 
 from collections.abc import Sequence
+from itertools import permutations
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from customer.domain import customer_id_of
 from customer.handlers import KINDS, RecordEvents
+from customer.lifecycle import Lifecycle
+from customer.people import WAITING
 from customer.store import CUSTOMERS, TIMELINE
+from ringback.callers import customer_id_of
 from ringback.contracts.envelope import Event, decode, new_event
 from ringback.errors import Permanent
 from ringback.phone import NAMELESS_KINDS, identify
@@ -257,6 +261,37 @@ def test_a_transcript_that_grew_takes_the_place_of_the_shorter_one(database: Mem
     assert [entry["text"] for entry in timeline(database, "transcript")] == ["Hello, this is Anna. Bye."]
 
 
+@pytest.mark.parametrize("order", list(permutations(["Hallo", "Hello", "Hell"])))
+@pytest.mark.parametrize("call_at", range(4))
+def test_of_transcripts_as_long_as_each_other_always_the_same_counts(order: Sequence[str], call_at: int) -> None:
+    database = MemoryDatabase()
+    events = [transcribed(text=text, seconds=len(text)) for text in order]
+    for one in [*events[:call_at], event("call.started"), *events[call_at:]]:
+        handle(database, one)
+    assert [entry["text"] for entry in timeline(database, "transcript")] == ["Hello"]
+
+
+def test_what_waits_waits_until_a_moment_that_no_further_event_puts_off(database: MemoryDatabase) -> None:
+    handle(database, recorded(), transcribed(text="Hello"), text("sent"))
+    work = database.work()
+    RecordEvents(RECORD_EVENTS.businesses, lambda: at(60), SEAL)(
+        work, [transcribed(text="Hello!"), text("delivered")]
+    )
+    work.commit()
+    waiting = database.documents(TIMELINE).values()
+    assert [entry["waits_until"] for entry in waiting] == [T0 + WAITING] * 3
+    assert {entry.get("text") or entry.get("status") for entry in waiting} == {None, "Hello!", "delivered"}
+
+
+def test_what_belongs_to_somebody_waits_for_nothing(database: MemoryDatabase) -> None:
+    handle(database, recorded(), text("sent"))
+    handle(database, event("call.started"))
+    handle(database, transcribed(), text("delivered"), text("sent", "r2"))
+    entries = database.documents(TIMELINE).values()
+    assert len(entries) == 5
+    assert not any(entry["customer_id"] is None or "waits_until" in entry for entry in entries)
+
+
 def test_what_waits_for_a_call_is_not_given_to_another_one(database: MemoryDatabase) -> None:
     handle(database, recorded("CA1"), recorded("CA2", "RE2"))
     handle(database, event("call.missed", "CA2"))
@@ -350,6 +385,20 @@ def test_a_text_to_somebody_unknown_waits_for_them(database: MemoryDatabase, fir
     assert customer["total_texts"] == len(timeline(database, "sms"))
 
 
+@pytest.mark.parametrize("named_first", [True, False])
+def test_a_text_that_waited_goes_to_whom_its_request_names(database: MemoryDatabase, *, named_first: bool) -> None:
+    handle(database, event("call.missed"))
+    [customer] = customers(database)
+    requested = text("requested", to=STRANGER, customer_id=customer["_id"])
+    sent = text("sent", seconds=2, to=STRANGER)
+    for one in (requested, sent) if named_first else (sent, requested):
+        handle(database, one)
+    [entry] = timeline(database, "sms")
+    [customer] = customers(database)
+    assert (entry["customer_id"], entry["awaits"]) == (customer["_id"], None)
+    assert (customer["total_texts"], customer["updated_at"]) == (1, at(2))
+
+
 # Bookings.
 
 
@@ -404,6 +453,17 @@ def test_a_booking_names_its_customer_by_number_in_any_writing_or_by_id(database
     assert [one["total_appointments"] for one in customers(database)] == [2]
 
 
+def test_who_books_by_a_number_that_was_erased_is_somebody_new_each_time(database: MemoryDatabase) -> None:
+    lifecycle = Lifecycle(database.as_database(), RECORD_EVENTS.businesses, lambda: T0, lambda: str(uuid4()), SEAL)
+    seen: set[str] = set()
+    for name in ("b1", "b2", "b3"):
+        handle(database, booking(booking_id=name))
+        [customer] = customers(database)
+        assert customer["_id"] not in seen
+        seen.add(customer["_id"])
+        lifecycle.delete("demo", customer["_id"])
+
+
 @pytest.mark.parametrize(
     "named", [{"phone": None, "customer_id": "nobody"}, {"phone": "12345"}, {"phone": "anonymous"}]
 )
@@ -447,6 +507,32 @@ def staged(current: str, seconds: float, previous: str = "new_lead", customer: s
     )
 
 
+def noted_by_rule(seconds: int) -> Event:
+    data = {
+        "note_id": f"run-{seconds}",
+        "customer_id": customer_id_of("demo", CALLER, ""),
+        "text": "Ask for a review.",
+        "author": "After a visit",
+        "at": at(seconds),
+    }
+    return new_event(
+        "note.requested", business="demo", subject="x", time=at(seconds), data=data, cause=(str(seconds),)
+    )
+
+
+def test_a_note_that_a_rule_asks_for_stands_in_the_history_once(database: MemoryDatabase) -> None:
+    handle(database, event("call.missed"))
+    for _ in range(2):
+        handle(database, noted_by_rule(10))
+    [note] = [entry for entry in database.documents(TIMELINE).values() if entry["kind"] == "note"]
+    assert (note["text"], note["author"], note["at"]) == ("Ask for a review.", "After a visit", at(10))
+
+
+def test_a_note_about_nobody_is_refused(database: MemoryDatabase) -> None:
+    with pytest.raises(Permanent):
+        handle(database, noted_by_rule(10))
+
+
 @pytest.mark.parametrize("last_first", [True, False])
 def test_the_latest_move_is_the_stage_and_each_stands_in_the_history(
     database: MemoryDatabase, *, last_first: bool
@@ -457,6 +543,15 @@ def test_the_latest_move_is_the_stage_and_each_stands_in_the_history(
         handle(database, move)
     assert customers(database)[0]["pipeline_stage"] == "lost"
     assert [entry["to"] for entry in timeline(database, "stage")] == ["contacted", "lost"]
+
+
+def test_a_move_that_the_inbox_forgot_changes_nothing(database: MemoryDatabase) -> None:
+    handle(database, event("call.missed"), staged("lost", 20))
+    before = dict(database.documents(CUSTOMERS)), dict(database.documents(TIMELINE))
+    work = database.work()
+    RECORD_EVENTS(work, [staged("lost", 20)])
+    work.commit()
+    assert (database.documents(CUSTOMERS), database.documents(TIMELINE)) == before
 
 
 def test_a_stage_of_nobody_is_refused_for_good(database: MemoryDatabase) -> None:
@@ -490,7 +585,9 @@ LIFE = [
     received("SM2", 320),
     staged("contacted", 500),
     staged("appointment_set", 600, "contacted"),
+    noted_by_rule(700),
 ]
+NEEDS_A_CUSTOMER = {"lead.stage_changed", "note.requested"}
 # What makes somebody who was not known a customer; nobody moves a lead before.
 MAKES_A_CUSTOMER = frozenset({"call.started", "call.completed", "call.missed", "sms.received", "booking.recorded"})
 
@@ -498,8 +595,8 @@ MAKES_A_CUSTOMER = frozenset({"call.started", "call.completed", "call.missed", "
 def possible(events: Sequence[Event]) -> list[Event]:
     """The order with the moves of a lead that nobody has heard of put after the first that makes one."""
     first = next(place for place, one in enumerate(events) if one.type in MAKES_A_CUSTOMER)
-    early = [one for one in events[:first] if one.type == "lead.stage_changed"]
-    before = [one for one in events[:first] if one.type != "lead.stage_changed"]
+    early = [one for one in events[:first] if one.type in NEEDS_A_CUSTOMER]
+    before = [one for one in events[:first] if one.type not in NEEDS_A_CUSTOMER]
     return [*before, events[first], *early, *events[first + 1 :]]
 
 

@@ -1,14 +1,17 @@
 """Bringing in customers: once each, however often the file is brought in, and every row accounted for."""
 
 from collections.abc import Mapping
+from uuid import uuid4
 
 import pytest
 
+from customer.commands import Desk
 from customer.csv_files import Row
-from customer.domain import customer_id_of
 from customer.handlers import RecordEvents
 from customer.importing import Importing, Report
-from customer.store import CUSTOMERS, ERASED, TIMELINE
+from customer.lifecycle import Lifecycle
+from customer.store import CUSTOMERS, ERASED, INDEXES, TIMELINE
+from ringback.callers import customer_id_of
 from ringback.contracts.envelope import decode, new_event
 from ringback.seals import seal_with
 from ringback.store.database import OUTBOX
@@ -35,9 +38,17 @@ def customers(database: MemoryDatabase) -> list[Document]:
     return list(database.documents(CUSTOMERS).values())
 
 
+def desk(database: MemoryDatabase) -> Desk:
+    return Desk(database.as_database(), BUSINESSES, lambda: T0, lambda: str(uuid4()), SEAL)
+
+
+def erase(database: MemoryDatabase, customer_id: str) -> None:
+    Lifecycle(database.as_database(), BUSINESSES, lambda: T0, lambda: str(uuid4()), SEAL).delete("demo", customer_id)
+
+
 @pytest.fixture
 def database() -> MemoryDatabase:
-    return MemoryDatabase()
+    return MemoryDatabase(indexes=INDEXES)
 
 
 def test_a_row_becomes_a_customer(database: MemoryDatabase) -> None:
@@ -108,10 +119,39 @@ def test_an_old_file_does_not_bring_back_who_was_erased(database: MemoryDatabase
     rows = [row(2, name="Anna", phone=CALLER), row(3, name="Bob", email="bob@b.example")]
     bring_in(database, *rows)
     for customer_id in list(database.documents(CUSTOMERS)):
-        del database.collections[CUSTOMERS][customer_id]
-        database.insert(ERASED, {"_id": SEAL(customer_id), "at": T0})
+        erase(database, customer_id)
     assert counts(bring_in(database, *rows)) == {"erased": 2}
     assert customers(database) == []
+
+
+def test_nor_by_a_number_or_an_address_that_they_got_later(database: MemoryDatabase) -> None:
+    anna = desk(database).create("demo", {"name": "Anna"})["_id"]
+    desk(database).update("demo", anna, {"phones": [CALLER], "email": "Anna@b.example"})
+    erase(database, anna)
+    assert counts(bring_in(database, row(2, phone=CALLER), row(3, email="anna@B.example"))) == {"erased": 2}
+    assert customers(database) == []
+
+
+def test_a_number_that_was_taken_away_is_nobody_s(database: MemoryDatabase) -> None:
+    """And whoever had it keeps what is theirs, however often that happens."""
+    seen: set[str] = set()
+    for had in range(3):
+        assert counts(bring_in(database, row(2, phone=CALLER))) == {"created": 1}
+        [owner] = [customer["_id"] for customer in customers(database) if customer["phones"] == [CALLER]]
+        assert owner not in seen
+        assert counts(bring_in(database, row(2, phone=CALLER))) == {"exists": 1}
+        desk(database).update("demo", owner, {"phones": []})
+        seen.add(owner)
+        assert len(customers(database)) == had + 1
+
+
+def test_who_had_the_number_once_and_was_erased_does_not_come_back(database: MemoryDatabase) -> None:
+    bring_in(database, row(2, phone=CALLER))
+    [first] = database.documents(CUSTOMERS)
+    desk(database).update("demo", first, {"phones": []})
+    erase(database, first)
+    assert counts(bring_in(database, row(2, phone=CALLER))) == {"created": 1}
+    assert first not in database.documents(CUSTOMERS)
 
 
 def test_who_was_erased_and_called_again_is_there(database: MemoryDatabase) -> None:

@@ -2,30 +2,31 @@
 
 import itertools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, cast
+from itertools import permutations
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pymongo import DeleteMany, DeleteOne, UpdateOne
 
 from customer import lifecycle as lifecycle_module
-from customer.consents import RecordConsents, opted_out, told
-from customer.domain import customer_id_of
+from customer.consents import RecordConsents, opted_out
 from customer.events import subscriptions
 from customer.lifecycle import Lifecycle
 from customer.store import CUSTOMERS, ERASED_TOTALS, LINKS, OPT_OUTS, TIMELINE, put_link
 from ringback.businesses import SegmentRules
+from ringback.callers import customer_id_of
 from ringback.clock import rfc3339
+from ringback.consents import told
 from ringback.contracts.envelope import Event, decode, new_event
 from ringback.errors import Conflict, NotFound
 from ringback.seals import seal_with
 from ringback.store.database import OUTBOX
 from tests.support.events import call_event
-from tests.unit.fakes import T0, Document, MemoryCollection, MemoryDatabase, at, demo, matches
+from tests.unit.fakes import T0, Document, MemoryDatabase, at, demo
 
 ANNA, BOB, CLEO = NUMBERS = ("+12125550101", "+12125550102", "+12125550103")
 IDS = {number: customer_id_of("demo", number, "") for number in NUMBERS}
@@ -36,45 +37,16 @@ NOW = at(3600)
 PASSING = ("version", "updated_at")
 
 
-class Erasable(MemoryDatabase):
-    def __getitem__(self, name: str) -> "ErasableCollection":
-        return ErasableCollection(self, name)
-
-
-class ErasableCollection(MemoryCollection):
-    """A collection that can also delete, upsert and find one."""
-
-    def find_one(self, query: Mapping[str, Any]) -> Document | None:
-        return next(iter(self.find(query)), None)
-
-    def _write(self, write: Any) -> int:
-        documents = self.database.collections.setdefault(self.name, {})
-        if isinstance(write, DeleteOne | DeleteMany):
-            for document in [one for one in documents.values() if matches(one, write._filter)]:
-                del documents[document["_id"]]
-            return 0
-        if isinstance(write, UpdateOne):
-            _update(documents.setdefault(write._filter["_id"], dict(write._filter)), cast(Document, write._doc))
-            return 0
-        return super()._write(write)
-
-
-def _update(document: Document, change: Document) -> None:
-    document.update(change.get("$set", {}))
-    for name, amount in change.get("$inc", {}).items():
-        document[name] = document.get(name, 0) + amount
-
-
 @dataclass
 class Service:
     """The customer service, told events one by one and asked for things."""
 
-    database: Erasable
+    database: MemoryDatabase
     lifecycle: Lifecycle
 
     @classmethod
     def fresh(cls, *events: Event) -> "Service":
-        database, numbers = Erasable(), itertools.count()
+        database, numbers = MemoryDatabase(), itertools.count()
         lifecycle = Lifecycle(database.as_database(), BUSINESSES, lambda: NOW, lambda: f"id-{next(numbers)}", SEAL)
         service = cls(database, lifecycle)
         service.take(*events)
@@ -404,6 +376,31 @@ def test_a_vip_of_a_wider_merge_is_none_after_it() -> None:
     assert service.unmerge(ANNA, BOB)["segment"] == "active"
 
 
+HISTORY = (booked(ANNA, "1"), booked(BOB, "2", 60), booked(BOB, "2", 120, "canceled"), booked(CLEO, "3", 180))
+
+
+@pytest.mark.parametrize("order", list(permutations(HISTORY)))
+@pytest.mark.parametrize("merged_after", range(5))
+def test_who_was_a_vip_together_is_told_by_what_happened_not_by_what_came_first(
+    order: Sequence[Event], merged_after: int
+) -> None:
+    """A number is known from the first; merging comes anywhere between, or before all."""
+    service = Service.fresh(started(ANNA, "CA1"), started(BOB, "CA2"), started(CLEO, "CA3"), *order[:merged_after])
+    service.merge(ANNA, BOB)
+    service.take(*order[merged_after:])
+    assert service.customer(ANNA)["segment"] == "vip"
+    assert service.unmerge(ANNA, BOB)["segment"] == "active"
+    assert service.customer(BOB)["segment"] != "vip"
+    assert service.merge(CLEO, BOB)["segment"] == "active"
+
+
+def test_who_turns_out_never_to_have_had_enough_is_no_vip() -> None:
+    service = Service.fresh(booked(ANNA, "1"), booked(ANNA, "2", 60))
+    assert service.customer(ANNA)["segment"] == "vip"
+    service.take(booked(ANNA, "1", 30, "canceled"), booked(ANNA, "1", 90, "canceled"))
+    assert service.customer(ANNA)["segment"] == "active"
+
+
 @pytest.mark.parametrize(
     ("kept", "other", "code"),
     [(ANNA, ANNA, "same_customer"), (BOB, ANNA, "same_customer"), (ANNA, BOB, "already_merged")],
@@ -491,8 +488,8 @@ def test_everybody_is_told_of_each_record() -> None:
     service = full()
     erase(service)
     assert [event.data for event in service.told("customer.deleted")] == [
-        {"customer_id": IDS[ANNA]},
-        {"customer_id": IDS[BOB]},
+        {"customer_id": IDS[ANNA], "phones": [ANNA]},
+        {"customer_id": IDS[BOB], "phones": [BOB]},
     ]
 
 
@@ -655,7 +652,7 @@ def test_opting_in_again_ends_an_opt_out() -> None:
 
 
 def test_several_words_in_a_batch_count_each() -> None:
-    database = Erasable()
+    database = MemoryDatabase()
     work = database.work()
     RecordConsents(SEAL)(work, [said(ANNA, "contact.opted_out"), said(ANNA, "contact.opted_in", 5)])
     work.commit()

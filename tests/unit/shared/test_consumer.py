@@ -107,7 +107,7 @@ def test_what_is_no_event_goes_to_the_dead_letters_with_its_reason(
 
 
 def test_an_unknown_version_is_parked(handling: EventConsumer) -> None:
-    newer = encode(event("a")).replace('"dataversion":"1.0"', '"dataversion":"2.0"').encode()
+    newer = encode(event("a")).replace('"dataversion":"1.1"', '"dataversion":"2.0"').encode()
     assert queues(handling.handle([Delivery(newer, {}, "newer", tag=1)])) == {"newer": "customer.parked"}
 
 

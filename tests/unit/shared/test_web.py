@@ -331,19 +331,3 @@ def test_alive_whatever_it_depends_on_but_ready_only_when_all_checks_pass() -> N
         "status": "unavailable",
         "checks": {"mongo": "ValueError", "other": "ok"},
     }
-
-
-def test_an_app_can_put_its_errors_in_other_words() -> None:
-    def other_words(error: Exception) -> Response | None:
-        return Response("gone", 410) if isinstance(error, NotFound) else None
-
-    app = create_web(
-        "things",
-        blueprints=[things(NotFound("m"))],
-        access=ACCESS,
-        settings=SETTINGS,
-        checks={},
-        in_other_words=other_words,
-    )
-    assert app.test_client().get("/fails").status_code == 410
-    assert_problem(app.test_client().get("/anyone"), 401, "unauthenticated")

@@ -10,12 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pymongo import ASCENDING, IndexModel
+
 from ringback.errors import Invalid
 from ringback.store.mongo import Document
 from ringback.store.unit_of_work import UnitOfWork
 
 KEYS = "idempotency_keys"
 LIFETIME = timedelta(hours=24)
+KEY_INDEXES = [IndexModel([("at", ASCENDING)], expireAfterSeconds=int(LIFETIME.total_seconds()))]
 
 
 class KeyReused(Invalid):

@@ -1,0 +1,1 @@
+"""Webhooks that a business's own systems receive: endpoints, signed deliveries, retries."""
