@@ -8,8 +8,12 @@ Clock = Callable[[], datetime]
 
 def system_clock() -> datetime:
     """Now in UTC, in whole milliseconds: what BSON keeps, so a stored time equals the one in memory."""
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+    return whole_milliseconds(datetime.now(UTC))
+
+
+def whole_milliseconds(moment: datetime) -> datetime:
+    """The time without what BSON does not keep."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def rfc3339(moment: datetime) -> str:

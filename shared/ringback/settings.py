@@ -20,6 +20,7 @@ from ringback.businesses import Business, BusinessesSchema, duplicate_numbers
 from ringback.errors import InvalidSettings
 
 DEFAULT_PORT = 8080
+ALL, OWN = "all", "own"
 HOST_AND_PORT = re.compile(r"[^\s:/@]+:[0-9]{1,5}", re.ASCII)
 SHARED_KEY = re.compile(r"([^\s:]+):(HMAC_SHA1|HMAC_SHA256):(\S+)")
 
@@ -41,6 +42,8 @@ class Settings:
     """What a process was told. `twilio_auth_tokens` are tried in turn, so that a token can be rotated.
 
     `internal_url` is the gateway as services reach it: the start page is made of what they answer there.
+    `health_port` is where a worker answers for its health; `proxy_hops` how many proxies of ours stand before a web
+    process; `declares` whether a worker declares ALL queues or its OWN.
     `twilio_account_known` says whether Twilio's REST API may be asked: never with an account that was made up.
     `webhook_allow_private`: `host:port` to which webhooks may go over http and inside the network.
     """
@@ -59,6 +62,9 @@ class Settings:
     twilio_api_base_url: str | None
     webhook_allow_private: frozenset[str]
     businesses: Mapping[str, Business]
+    health_port: int | None = None
+    proxy_hops: int = 0
+    declares: str = ALL
 
     def business_of(self, number: str) -> Business | None:
         """The business that owns a number that was dialled or written to (E.164, over WhatsApp with that prefix)."""
@@ -151,6 +157,11 @@ class EnvironmentSchema(Schema):
     auth_tokens = CommaSeparated(data_key="TWILIO_AUTH_TOKEN", load_default=())
     shared_keys = SharedKeys(data_key="TWILIO_SHARED_KEYS", load_default=())
     api_base_url = WebAddress(data_key="TWILIO_API_BASE_URL", load_default=None)
+    health_port = fields.Integer(
+        data_key="RINGBACK_HEALTH_PORT", load_default=None, validate=validate.Range(min=1, max=65535)
+    )
+    proxy_hops = fields.Integer(data_key="RINGBACK_PROXY_HOPS", load_default=0, validate=validate.Range(min=0, max=9))
+    declares = fields.String(data_key="RINGBACK_DECLARES", load_default=ALL, validate=validate.OneOf((ALL, OWN)))
     webhook_allow_private = Addresses(data_key="RINGBACK_WEBHOOK_ALLOW_PRIVATE", load_default=())
 
 
@@ -179,6 +190,9 @@ def load_settings(environ: Mapping[str, str], *, require: tuple[str, ...] = ()) 
         twilio_api_base_url=values["api_base_url"],
         webhook_allow_private=frozenset(values["webhook_allow_private"]),
         businesses=MappingProxyType(businesses),
+        health_port=values["health_port"],
+        proxy_hops=values["proxy_hops"],
+        declares=values["declares"],
     )
 
 

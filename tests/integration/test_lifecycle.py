@@ -14,12 +14,14 @@ from customer.app import NAME
 from customer.domain import Document
 from customer.events import subscriptions
 from customer.lifecycle import Lifecycle
+from customer.people import WAITING
 from customer.store import CUSTOMERS, INDEXES, TIMELINE, comparable, find_root
 from customer.suggestions import page_of_suggestions
 from customer.worker import loops
 from ringback.bus.connection import Bus
 from ringback.bus.topology import Topology
 from ringback.callers import customer_id_of
+from ringback.clock import system_clock
 from ringback.contracts.envelope import Event, new_event
 from ringback.errors import ConcurrentUpdate
 from ringback.seals import seal_with
@@ -112,9 +114,9 @@ def transcribed(sid: str, text: str) -> Event:
     return new_event("call.transcribed", business="demo", subject=sid, time=NOON, data=data, cause=(sid, text))
 
 
-def booked(number: str, status: str = "completed", seconds: float = 0) -> Event:
+def booked(number: str, status: str = "completed", seconds: float = 0, booking: str | None = None) -> Event:
     data = {
-        "booking_id": number,
+        "booking_id": booking or number,
         "phone": number,
         "customer_id": None,
         "name": "Anna Novak",
@@ -124,7 +126,7 @@ def booked(number: str, status: str = "completed", seconds: float = 0) -> Event:
         "currency": "USD",
         "status": status,
     }
-    time, cause = NOON + timedelta(seconds=seconds), (number, status)
+    time, cause = NOON + timedelta(seconds=seconds), (booking or number, status)
     return new_event("booking.recorded", business="demo", subject=number, time=time, data=data, cause=cause)
 
 
@@ -218,6 +220,23 @@ def test_a_member_that_stays_cannot_change_unseen_while_another_leaves(service: 
     service.unmerge(ANNA, CLEO)
     with pytest.raises(ConcurrentUpdate):
         work.commit()
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_two_who_tell_of_other_appointments_at_once_do_not_count_past_each_other(
+    service: Service, *, together: bool
+) -> None:
+    """What is told late of the past changes nothing else that the two have in common."""
+    numbers = (ANNA, BOB) if together else (ANNA, ANNA)
+    bookings = [(number, f"B{place}") for place, number in enumerate(numbers)]
+    for number, booking in bookings:
+        service.take(booked(number, "booked", 0, booking), booked(number, "completed", 100, booking))
+    if together:
+        service.merge(ANNA, BOB)
+    one, other = (service.handled(booked(number, "canceled", 50, booking)) for number, booking in bookings)
+    one.commit()
+    with pytest.raises(ConcurrentUpdate):
+        other.commit()
 
 
 # Erasure.
@@ -464,6 +483,20 @@ def test_a_walk_reads_an_index_and_no_customers(
     plan = str(raw.command({"explain": command, "verbosity": "executionStats"}))
     assert "'totalDocsExamined': 0" in plan
     assert "COLLSCAN" not in plan
+
+
+# What waits.
+
+
+def test_what_nobody_turns_up_for_is_removed_by_mongodb_and_nothing_else(database: Database) -> None:
+    work = UnitOfWork(database, system_clock)
+    record = subscriptions(BUSINESSES, system_clock, SEAL)["call.transcribed"]
+    record(work, [transcribed(FIRST, "Hello"), transcribed(SECOND, "Hello"), started(ANNA, SECOND)])
+    work.commit()
+    assert database[TIMELINE].index_information()["waits_until_1"]["expireAfterSeconds"] == 0
+    [waiting] = database[TIMELINE].find({"waits_until": {"$type": "date"}}).hint("waits_until_1")
+    assert waiting["call_sid"] == FIRST
+    assert timedelta() <= system_clock() + WAITING - waiting["waits_until"] < timedelta(minutes=10)
 
 
 # The worker.

@@ -113,9 +113,11 @@ class MemoryCursor:
     def __iter__(self) -> Iterator[Document]:
         return (copy.deepcopy(projected(document, self.projection)) for document in self.found)
 
-    def sort(self, name: str, direction: int) -> "MemoryCursor":
-        in_order = sorted(self.found, key=lambda document: document[name], reverse=direction < 0)
-        return replace(self, found=in_order)
+    def sort(self, keys: str | Sequence[tuple[str, int]], direction: int = 1) -> "MemoryCursor":
+        found = list(self.found)
+        for name, order in reversed([(keys, direction)] if isinstance(keys, str) else keys):
+            found.sort(key=lambda document: document[name], reverse=order < 0)
+        return replace(self, found=found)
 
     def limit(self, most: int) -> "MemoryCursor":
         return replace(self, found=self.found[:most])
@@ -126,7 +128,9 @@ class MemoryCollection:
     database: MemoryDatabase
     name: str
 
-    def find(self, query: Mapping[str, Any], projection: Mapping[str, int] | None = None) -> MemoryCursor:
+    def find(
+        self, query: Mapping[str, Any], projection: Mapping[str, int] | None = None, hint: object = None
+    ) -> MemoryCursor:
         documents = self.database.documents(self.name).values()
         return MemoryCursor([document for document in documents if matches(document, query)], projection or {})
 

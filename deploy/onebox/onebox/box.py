@@ -39,6 +39,7 @@ from ringback.settings import Settings
 from ringback.store.database import Database, Indexes, open_database
 from ringback.web.app import create_web, loops_of
 from ringback.web.bulkhead import Bulkhead
+from ringback.web.pages import add_pages
 from ringback.worker.main import MakeLoops
 from ringback.worker.runtime import Worker
 
@@ -223,7 +224,10 @@ class Box:
         checks = {"worker": self._check_worker} | {
             f"mongo.{database.name}": database.ping for database in self._databases
         }
-        return create_web("onebox", blueprints=(), access={}, settings=self.settings, checks=checks)
+        app = create_web("onebox", blueprints=(), access={}, settings=self.settings, checks=checks)
+        # Who mistypes an address is told so on a page.
+        add_pages(app, self.settings, system_clock, package="ringback.web", pages={}, forms={})
+        return app
 
     def _check_worker(self) -> None:
         if self._worker is None:

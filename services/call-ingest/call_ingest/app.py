@@ -4,6 +4,8 @@ from flask import Flask
 
 from call_ingest.call_log import CALL_LOG_ACCESS, call_log_blueprint
 from call_ingest.journal import Drain, Journal
+from call_ingest.pages import FORMS, PAGES
+from call_ingest.parts import PARTS_ACCESS, parts_blueprint
 from call_ingest.reception import Reception
 from call_ingest.routes import Webhooks
 from call_ingest.signature import SignatureCheck
@@ -15,6 +17,7 @@ from ringback.settings import Settings
 from ringback.store.database import Database
 from ringback.web.app import create_web
 from ringback.web.bulkhead import Bulkhead
+from ringback.web.pages import add_pages
 
 NAME = "call-ingest"
 REQUIRED = ("RINGBACK_SECRET_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
@@ -38,12 +41,16 @@ def create_app(settings: Settings, database: Database, clock: Clock) -> Flask:
     )
     app = create_web(
         NAME,
-        blueprints=[call_log_blueprint(settings, database, lambda: twilio_api(settings, LISTEN_SECONDS, attempts=1))],
-        access=CALL_LOG_ACCESS,
+        blueprints=[
+            call_log_blueprint(settings, database, lambda: twilio_api(settings, LISTEN_SECONDS, attempts=1)),
+            parts_blueprint(settings, database, clock),
+        ],
+        access={**CALL_LOG_ACCESS, **PARTS_ACCESS},
         settings=settings,
         checks={"accepting": journal.check},
         loops=[Drain(journal, records, spool, database.signal(RAW_REQUESTS))],
     )
+    add_pages(app, settings, clock, package="call_ingest", pages=PAGES, forms=FORMS)
     # Whatever people look at, a thread is left for Twilio. Flask's own way to put something around an app.
     people = Bulkhead(app.wsgi_app, MOST_READERS, ["/healthz"])
     reception = Reception(settings, journal, clock)

@@ -13,6 +13,7 @@ from customer.lifecycle import Lifecycle
 from customer.outreach import Outreach
 from customer.outreach_routes import OUTREACH_ACCESS, outreach_blueprint
 from customer.pages import FORMS, PAGES
+from customer.parts import PARTS_ACCESS, parts_blueprint
 from customer.routes import ACCESS, Api, customers_blueprint
 from customer.sign_in import SIGN_IN_ACCESS, SignIn, sign_in_blueprint
 from customer.transfer_routes import TRANSFER_ACCESS, transfer_blueprint
@@ -34,17 +35,19 @@ def create_app(settings: Settings, database: Database, clock: Clock) -> Flask:
     """`settings` loaded with REQUIRED."""
     assert settings.secret_key is not None
     seal = seal_with(settings.secret_key)
+    outreach = _outreach(settings, database, clock, seal)
     blueprints = [
-        customers_blueprint(_api(settings, database, clock, seal)),
-        outreach_blueprint(_outreach(settings, database, clock, seal), database, clock),
+        customers_blueprint(_api(settings, database, clock, seal, outreach)),
+        outreach_blueprint(outreach, database, clock),
         transfer_blueprint(Importing(database, settings.businesses, clock, seal), database),
         sign_in_blueprint(SignIn(settings, users_of(database, clock, seal), clock)),
         home_blueprint(settings),
+        parts_blueprint(settings, database, clock),
     ]
     app = create_web(
         NAME,
         blueprints=blueprints,
-        access={**ACCESS, **OUTREACH_ACCESS, **TRANSFER_ACCESS, **SIGN_IN_ACCESS, **HOME_ACCESS},
+        access={**ACCESS, **OUTREACH_ACCESS, **TRANSFER_ACCESS, **SIGN_IN_ACCESS, **HOME_ACCESS, **PARTS_ACCESS},
         settings=settings,
         checks={"mongo": database.ping},
         max_body=MAX_BODY,
@@ -53,10 +56,10 @@ def create_app(settings: Settings, database: Database, clock: Clock) -> Flask:
     return app
 
 
-def _api(settings: Settings, database: Database, clock: Clock, seal: Seal) -> Api:
+def _api(settings: Settings, database: Database, clock: Clock, seal: Seal, outreach: Outreach) -> Api:
     desk = Desk(database, settings.businesses, clock, _new_id, seal)
     lifecycle = Lifecycle(database, settings.businesses, clock, _new_id, seal)
-    return Api(settings, database, desk, lifecycle, seal)
+    return Api(settings, database, desk, lifecycle, outreach, seal)
 
 
 def _outreach(settings: Settings, database: Database, clock: Clock, seal: Seal) -> Outreach:

@@ -50,8 +50,6 @@ def put_appointment(people: People, record: Document, fact: AppointmentFact, cau
     people.put_entry(entry)
     totals = appointments.totals(people.appointments_of(record["_id"]))
     own = {**record["own"], **totals, "updated_at": max(record["own"]["updated_at"], fact.told_at)}
-    vip_from = people.businesses[record["business"]].segments.vip_appointments
-    own["was_vip"] = own["was_vip"] or own["total_appointments"] >= vip_from
     root = finish(people, {**record, "own": own}, cause)
     tell_appointment(people.work, root, before, entry, cause)
     return entry

@@ -1,6 +1,7 @@
 """Use case: what is told of calls, their voicemails and transcripts → records and timelines."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from customer.calls import CallFact, entry_id_of, merged_call
 from customer.domain import Document, first_seen_by, named_by_caller_id, noted
@@ -34,7 +35,7 @@ def take_call(people: People, event: Event) -> None:
     people.put_entry(_with_parts(entry, parts))
     finish(people, {**record, "own": own}, Cause.of(event))
     for part in parts:
-        people.put_entry({**part, "customer_id": record["_id"], "awaits": None})
+        people.give(part, record["_id"])
 
 
 def _with_parts(call: Document, parts: Iterable[Document]) -> Document:
@@ -68,14 +69,19 @@ def take_part_of_call(people: People, event: Event) -> None:
     """A voicemail or a transcript: it belongs to whoever the call belongs to, and waits for it if it has to."""
     call = people.entry(entry_id_of(event.business, event.data["call_sid"]))
     known, part = people.entry(_part(event)["_id"]), _part(event)
-    if known is not None and len(known.get("text", "")) >= len(part.get("text", "")):
+    if known is not None and _weight(known) >= _weight(part):
         return
-    owner = call["customer_id"] if call else None
-    if call is not None:
-        people.put_entry(_with_parts(call, [part]))
-    people.wait(
-        {**part, "customer_id": owner, "awaits": None if owner else _of_call(event.business, part["call_sid"])}
-    )
+    if call is None:
+        people.wait(part, _of_call(event.business, part["call_sid"]))
+        return
+    people.put_entry(_with_parts(call, [part]))
+    people.give(part, call["customer_id"])
+
+
+def _weight(part: Document) -> tuple[int, str, datetime]:
+    """Of several that are told of one voicemail or transcript the greatest counts, whichever came first."""
+    text = part.get("text", "")
+    return len(text), text, part["at"]
 
 
 def _part(event: Event) -> Document:

@@ -71,9 +71,11 @@ def _dialect(file: TextIO) -> type[csv.Dialect]:
     sample = file.read(4096)
     file.seek(start)
     try:
-        return csv.Sniffer().sniff(sample, delimiters=",;\t")
+        dialect = csv.Sniffer().sniff(sample, delimiters=",;\t")
     except csv.Error:
         return csv.excel
+    dialect.doublequote = True  # of a sample with few quotes the sniffer may say otherwise (RFC 4180 section 2.7)
+    return dialect
 
 
 def _places(header: Sequence[str], columns: Mapping[str, str]) -> dict[str, int]:

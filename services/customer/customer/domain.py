@@ -18,12 +18,14 @@ Document = dict[str, Any]
 FIRST_STAGE = "new_lead"
 NO_APPOINTMENTS: Mapping[str, Any] = {
     "total_appointments": 0,
+    "most_appointments": 0,
+    "appointment_changes": 0,
     "last_booked_at": None,
     "last_visit_at": None,
     "last_appointment_at": None,
     "spend": {},
 }
-COUNTED = ("total_calls", "missed_calls", "total_texts", "total_appointments")
+COUNTED = ("total_calls", "missed_calls", "total_texts", "total_appointments", "appointment_changes")
 LATEST = ("last_booked_at", "last_visit_at", "review_requested_at", "updated_at")
 # What others are told when it changes.
 TOLD = ("name", "phone", "email", "phones", "segment", "pipeline_stage")
@@ -47,7 +49,6 @@ def new_own(phone: str | None, phone_kind: str, source: str, at: datetime) -> Do
         "missed_calls": 0,
         "total_texts": 0,
         **NO_APPOINTMENTS,
-        "was_vip": False,
         "last_contact_at": at,
         "review_requested_at": None,
         "stage": FIRST_STAGE,
@@ -104,30 +105,36 @@ def named_by_caller_id(own: Document, name: str | None, at: datetime) -> Documen
     return {**own, "name": name, "named_at": at}
 
 
-def viewed(root: Document, members: Sequence[Document], currency: str, rules: Rules, now: datetime) -> Document:
+def viewed(
+    root: Document,
+    members: Sequence[Document],
+    currency: str,
+    rules: Rules,
+    now: datetime,
+    *,
+    vip_together: bool = False,
+) -> Document:
     """The root with its view brought up to date; `members` in the order of `root["members"]`.
 
-    Who became a VIP only by being merged is one as long as they are merged: `vip_together` lists the groups of
-    records that had enough appointments together.
+    `vip_together` says that the appointments of all of them made a VIP once, as `may_be_vip_together` asks.
     """
     owns = [root["own"], *(member["own"] for member in members)]
     view = _added_up(owns, currency)
-    together = _vip_groups(root, enough=view["total_appointments"] >= rules.vip_appointments)
-    segment = segment_of(view | {"was_vip": view["was_vip"] or bool(together)}, rules, now)
+    was_vip = vip_together or any(own["most_appointments"] >= rules.vip_appointments for own in owns)
+    segment = segment_of(view | {"was_vip": was_vip}, rules, now)
     return {
         **root,
         **view,
-        "vip_together": together,
         "segment": segment.name,
         "segment_reason": segment.reason,
         "segment_due_at": segment.due_at,
     }
 
 
-def _vip_groups(root: Document, *, enough: bool) -> list[list[str]]:
-    group = sorted((root["_id"], *root["members"]))
-    known = [one for one in root.get("vip_together", ()) if set(one) <= set(group)]
-    return [*known, group] if enough and root["members"] and group not in known else known
+def may_be_vip_together(records: Iterable[Document], enough: int) -> bool:
+    """Whether it takes the appointments of all these records to know if so many counted at once: each had fewer."""
+    most: list[int] = [record["own"]["most_appointments"] for record in records]
+    return max(most) < enough <= sum(most)
 
 
 def hidden(member: Document, root_id: str) -> Document:
@@ -153,7 +160,6 @@ def _added_up(owns: Sequence[Document], currency: str) -> Document:
         **{name: _latest(own[name] for own in owns) for name in LATEST},
         "last_activity_at": _latest(max(_activities(own)) for own in owns),
         "created_at": min(own["created_at"] for own in owns),
-        "was_vip": any(own["was_vip"] for own in owns),
         "currency": currency,
         "total_spent": spend.get(currency, {"total": 0})["total"],
         "spend": spend,

@@ -41,9 +41,8 @@ def with_waiting(people: People, record: Document, phone: str | None) -> Documen
     """The record with the texts that went to its number before anybody was known to have it."""
     own = record["own"]
     for waiting in people.waiting_for(of_phone(record["business"], phone or "")):
-        entry = {**waiting, "customer_id": record["_id"], "awaits": None}
-        people.put_entry(entry)
-        own = noted(own, None, entry, texts.told_until(entry), contact=False)
+        people.give(waiting, record["_id"])
+        own = noted(own, None, waiting, texts.told_until(waiting), contact=False)
     return {**record, "own": own}
 
 

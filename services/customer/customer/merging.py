@@ -11,17 +11,12 @@ from customer.domain import Document
 
 def joined(kept: Document, other: Document) -> Document:
     """The root `kept` with the root `other` and whom that had as its members."""
-    return {
-        **kept,
-        "members": [*kept["members"], other["_id"], *other["members"]],
-        "vip_together": [*kept["vip_together"], *other["vip_together"]],
-    }
+    return {**kept, "members": [*kept["members"], other["_id"], *other["members"]]}
 
 
 def parted(kept: Document, other: Document) -> tuple[Document, Document]:
     """Two roots again: `kept` without its member `other`, and that with whom it brought."""
-    without = left_by({other["_id"], *other["members"]}, kept)
-    return without, {**other, "merged_into": None, "vip_together": kept["vip_together"]}
+    return left_by({other["_id"], *other["members"]}, kept), {**other, "merged_into": None}
 
 
 def left_by(leaving: Iterable[str], record: Document) -> Document:

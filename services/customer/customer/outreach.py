@@ -58,6 +58,20 @@ class Outreach:
         """Text what a person wrote: {request_id}. Raises Suppressed."""
         return self._done(lambda people: self._text(people, business, customer_id, body))
 
+    def suppressed(self, business: str, root: Document) -> dict[str, Document | None]:
+        """Why a text, and why a review request, would be refused now: {code, message}, None if it would not."""
+        code = self._reason_against(business, root)
+        refused = {"code": code, "message": REASONS[code]} if code else None
+        return {"text": refused, "review": refused or self._reason_against_review(business, root)}
+
+    def _reason_against_review(self, business: str, root: Document) -> Document | None:
+        try:
+            self._refuse_without_link(business)
+            _refuse_too_soon(root, self.clock())
+        except Suppressed as refused:
+            return {"code": refused.code, "message": refused.message}
+        return None
+
     def _done(self, act: Callable[[People], Document]) -> Document:
         def in_work(work: UnitOfWork) -> Document:
             return act(People(work, self.businesses, self.clock()))
@@ -66,10 +80,9 @@ class Outreach:
 
     def _review(self, people: People, business: str, customer_id: str, actor: str, force: bool) -> Document:
         root = self._textable(people, business, customer_id)
-        url = self.businesses[business].review_url
-        if url is None:
-            raise Suppressed("The business has no review link (review_url).", code="no_review_url")
-        self._refuse_too_soon(people, root, force)
+        url = self._refuse_without_link(business)
+        if not force:
+            _refuse_too_soon(root, people.now)
         request_id, code = self.new_id(), secrets.token_urlsafe(CODE_BYTES)
         store.put_link(people.work, code, business, root["_id"], url, people.now)
         text = REVIEW_TEXT.format(business=self.businesses[business].name, link=f"{self.public_url}/r/{code}")
@@ -106,14 +119,11 @@ class Outreach:
             return "landline"
         return "opted_out" if self.opted_out(business, phone) else None
 
-    def _refuse_too_soon(self, people: People, root: Document, force: bool) -> None:
-        last: datetime | None = root["review_requested_at"]
-        if force or last is None or people.now >= last + COOL_DOWN:
-            return
-        until = (last + COOL_DOWN).date().isoformat()
-        raise Suppressed(
-            f"A review was asked for on {last.date().isoformat()}; again from {until}.", code="cool_down"
-        )
+    def _refuse_without_link(self, business: str) -> str:
+        url = self.businesses[business].review_url
+        if url is None:
+            raise Suppressed("The business has no review link (review_url).", code="no_review_url")
+        return url
 
     def _tell(
         self,
@@ -154,6 +164,14 @@ class Outreach:
             "request_id": request_id,
             "actor": actor,
         }
+
+
+def _refuse_too_soon(root: Document, now: datetime) -> None:
+    last: datetime | None = root["review_requested_at"]
+    if last is None or now >= last + COOL_DOWN:
+        return
+    until = (last + COOL_DOWN).date().isoformat()
+    raise Suppressed(f"A review was asked for on {last.date().isoformat()}; again from {until}.", code="cool_down")
 
 
 REASONS = {

@@ -4,15 +4,21 @@ Works on a unit of work: what one event of a batch changed the next one sees.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from customer import store
-from customer.domain import Document, hidden, viewed
+from customer.appointments import most_at_once
+from customer.domain import Document, hidden, may_be_vip_together, viewed
 from customer.segments import Rules
 from ringback.businesses import Business
+from ringback.store.database import INBOX_DAYS
 from ringback.store.unit_of_work import UnitOfWork
+
+# What an entry waits for may be among the dead letters, to be replayed by hand. After as long as the inbox remembers
+# nothing can be told as if it had come at once, anyway.
+WAITING = timedelta(days=INBOX_DAYS)
 
 
 @dataclass
@@ -97,9 +103,16 @@ class People:
         entries = (self.entry(entry_id) for entry_id in sorted(self._waiting.get(awaited, ())))
         return [entry for entry in entries if entry is not None and entry.get("awaits") == awaited]
 
-    def wait(self, entry: Document) -> None:
-        self._waiting[entry["awaits"]].add(entry["_id"])
-        self.put_entry(entry)
+    def wait(self, entry: Document, awaited: str) -> None:
+        """Keep an entry for whoever it turns out to belong to; not for ever, but for WAITING since it came first."""
+        until = (self.entry(entry["_id"]) or {}).get("waits_until", self.now + WAITING)
+        self._waiting[awaited].add(entry["_id"])
+        self.put_entry({**entry, "customer_id": None, "awaits": awaited, "waits_until": until})
+
+    def give(self, entry: Document, record_id: str) -> None:
+        """Put an entry on a record's timeline, where it waits no more."""
+        settled = {name: value for name, value in entry.items() if name != "waits_until"}
+        self.put_entry({**settled, "customer_id": record_id, "awaits": None})
 
     def put(self, record: Document) -> Document:
         """Save a record, and bring the view of its root up to date: the root as it stands now."""
@@ -109,13 +122,23 @@ class People:
             assert root is not None
         else:
             root = record
-        business = self.businesses[root["business"]]
-        rules = Rules(business.segments.vip_appointments, business.segments.inactive_months)
-        view = viewed(root, self.members(root), business.currency, rules, self.now)
-        seen = store.comparable(store.searchable(view))
+        seen = store.comparable(store.searchable(self._viewed(root)))
         self.work.save(store.CUSTOMERS, seen)
         self._index(seen)
         return seen
+
+    def _viewed(self, root: Document) -> Document:
+        business, members = self.businesses[root["business"]], self.members(root)
+        rules = Rules(business.segments.vip_appointments, business.segments.inactive_months)
+        together = self._vip_together([root, *members], rules.vip_appointments)
+        return viewed(root, members, business.currency, rules, self.now, vip_together=together)
+
+    def _vip_together(self, group: Sequence[Document], enough: int) -> bool:
+        """Whether so many appointments of all of them counted at once; they are loaded when that may be."""
+        if not may_be_vip_together(group, enough):
+            return False
+        booked = (one for record in group for one in self.appointments_of(record["_id"]))
+        return most_at_once(booked) >= enough
 
     def _index(self, record: Document) -> None:
         if record["merged_into"]:

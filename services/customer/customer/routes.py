@@ -14,7 +14,11 @@ from customer.commands import Check, Desk, StaleVersion
 from customer.domain import Document
 from customer.history import history_of
 from customer.lifecycle import Lifecycle
+from customer.outreach import Outreach
 from customer.schemas import (
+    MOST_PHONES,
+    SOURCES,
+    CandidatesQuery,
     ChangedAppointmentBody,
     ChangedCustomerBody,
     CustomerSchema,
@@ -24,11 +28,12 @@ from customer.schemas import (
     NewCustomerBody,
     NoteBody,
     OtherCustomerBody,
+    ProfileQuery,
     SuggestionSchema,
     TimelineQuery,
     dump_entry,
 )
-from customer.suggestions import page_of_suggestions
+from customer.suggestions import alike, page_of_suggestions
 from ringback.errors import Invalid, NotFound, PreconditionFailed
 from ringback.phone import to_e164
 from ringback.seals import Seal
@@ -49,18 +54,21 @@ ACCESS: Access = {
     "customers.lookup": EVERY_ROLE,
     "customers.suggest": EVERY_ROLE,
     "customers.show": EVERY_ROLE,
+    "customers.begin": EVERY_ROLE,
     "customers.timeline": EVERY_ROLE,
     "customers.create": EVERY_ROLE,
     "customers.update": EVERY_ROLE,
     "customers.add_note": EVERY_ROLE,
     "customers.book": EVERY_ROLE,
     "customers.change_appointment": EVERY_ROLE,
+    "customers.merge_candidates": PEOPLE,
     "customers.merge": PEOPLE,
     "customers.unmerge": PEOPLE,
     "customers.delete": OWNER,
     "customers.export_person": OWNER,
 }
 PROFILE_ENTRIES = 50
+CANDIDATES = 20
 NUMBER = re.compile(r"[\d\s().+/-]*\d[\d\s().+/-]*")
 
 CUSTOMER = CustomerSchema()
@@ -77,6 +85,7 @@ class Api:
     database: Database
     desk: Desk
     lifecycle: Lifecycle
+    outreach: Outreach
     seal: Seal
 
     def region(self) -> str:
@@ -90,10 +99,18 @@ class Api:
 
     def profile(self, root: Document) -> Response:
         """A profile with the newest of its history. The ETag is of what PUT changes, not of the history."""
-        entries, _ = history_of(self.database, root, None, None, PROFILE_ENTRIES)
-        response = jsonify(CUSTOMER.dump(root) | {"timeline": [dump_entry(entry) for entry in entries]})
+        return self.profile_with(root, None, None, PROFILE_ENTRIES)
+
+    def profile_with(self, root: Document, kind: str | None, cursor: str | None, limit: int) -> Response:
+        entries, following = history_of(self.database, root, kind, cursor, limit)
+        history = {"timeline": [dump_entry(entry) for entry in entries], "timeline_next": following}
+        suppressed = self.outreach.suppressed(root["business"], root)
+        response = jsonify(CUSTOMER.dump(root) | {"suppressed": suppressed} | history)
         response.set_etag(str(root["version"]))
         return response
+
+    def found(self, business: str, words: list[str]) -> list[Document]:
+        return store.list_customers(self.database, business, {}, words, None, CANDIDATES).items
 
     def request_key(self, values: Mapping[str, Any]) -> RequestKey | None:
         return request_key(self.seal, values)
@@ -127,8 +144,9 @@ def _reading(customers: Blueprint, api: Api) -> None:
 
     @customers.get("/customers/<customer_id>")
     def show(customer_id: str) -> Response:
-        """A profile with the newest of its history."""
-        return api.profile(api.existing(customer_id))
+        """A profile with the newest of its history, or as `kind` and `cursor` ask for it."""
+        query = load(ProfileQuery(), request.args)
+        return api.profile_with(api.existing(customer_id), **query)
 
     @customers.get("/customers/<customer_id>/timeline")
     def timeline(customer_id: str) -> Response:
@@ -139,6 +157,11 @@ def _reading(customers: Blueprint, api: Api) -> None:
 
 
 def _writing(customers: Blueprint, api: Api) -> None:
+    @customers.get("/customers/create")
+    def begin() -> Response:
+        """What a customer can be entered with."""
+        return jsonify(sources=SOURCES, phones=MOST_PHONES)
+
     @customers.post("/customers")
     def create() -> Answer:
         """A customer entered by hand; 409 `duplicate_phone` names whose number it is."""
@@ -186,6 +209,14 @@ def _lifecycle(customers: Blueprint, api: Api) -> None:
         """Likely duplicates, with the reason. A page may hold few or none and still have a `next`."""
         page = page_of_suggestions(api.database, principal().business, **load(PageQuery(), request.args))
         return jsonify({"items": SUGGESTION.dump(page.items, many=True), "next": page.next})
+
+    @customers.get("/customers/<customer_id>/merge")
+    def merge_candidates(customer_id: str) -> Response:
+        """Who may be this customer, too: by `q`, else by what they share."""
+        root, words = api.existing(customer_id), search_words(load(CandidatesQuery(), request.args)["q"])
+        others = api.found(root["business"], words) if words else alike(api.database, root)
+        items = [CUSTOMER.dump(other) for other in others if other["_id"] != root["_id"]]
+        return jsonify(customer=CUSTOMER.dump(root), items=items)
 
     @customers.post("/customers/<customer_id>/merge")
     def merge(customer_id: str) -> Response:

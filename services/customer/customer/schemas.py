@@ -4,7 +4,17 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates, validates_schema
+from marshmallow import (
+    EXCLUDE,
+    RAISE,
+    Schema,
+    ValidationError,
+    fields,
+    post_load,
+    validate,
+    validates,
+    validates_schema,
+)
 
 from customer.appointments import STATUSES
 from customer.segments import SEGMENTS
@@ -14,6 +24,7 @@ from ringback.contracts.fields import Timestamp
 from ringback.contracts.leads import STAGES
 from ringback.phone import to_e164
 from ringback.web.bodies import Body, Line, Paragraphs
+from ringback.web.forms import MONEY
 from ringback.web.queries import PageQuery
 
 SOURCES = ("call", "sms", "manual", "import", "referral")
@@ -30,7 +41,9 @@ TIMELINE_KINDS = (
     "merge",
 )
 # What an entry has for its own keeping: whose it is, what it waits for, what orders what was told of it.
-HIDDEN_ENTRY_FIELDS = frozenset({"_id", "business", "customer_id", "version", "awaits", "told", "told_at", "told_by"})
+HIDDEN_ENTRY_FIELDS = frozenset(
+    {"_id", "business", "customer_id", "version", "awaits", "told", "told_at", "told_by", "changes"}
+)
 LONGEST_NAME = 200
 LONGEST_EMAIL = 254  # RFC 5321 section 4.5.3.1.3, less the angle brackets
 LONGEST_PHONE = 100
@@ -40,6 +53,7 @@ MOST_PHONES = 20
 APPOINTMENTS_SINCE = datetime(2000, 1, 1, tzinfo=UTC)
 APPOINTMENTS_UNTIL = datetime(2100, 1, 1, tzinfo=UTC)
 NOT_A_PHONE = "Not a phone number."
+NO_AMOUNT = "Not an amount of money."
 IS_EMAIL = validate.Email()
 
 
@@ -142,6 +156,20 @@ class TimelineQuery(PageQuery):
     kind = fields.String(load_default=None, validate=validate.OneOf(TIMELINE_KINDS))
 
 
+class ProfileQuery(TimelineQuery):
+    """Which of its history a profile is shown with; what else a profile is asked for with is nothing to it."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+
+class CandidatesQuery(Schema):
+    class Meta:
+        unknown = RAISE
+
+    q = fields.String(load_default="", validate=validate.Length(max=200))
+
+
 class LookupQuery(Schema):
     class Meta:
         unknown = RAISE
@@ -173,7 +201,8 @@ class EmailAddress(Line):
 
 
 def _price(**kwargs: Any) -> fields.Integer:
-    return fields.Integer(strict=True, validate=validate.Range(min=0, max=MOST_MINOR_UNITS), **kwargs)
+    most = validate.Range(min=0, max=MOST_MINOR_UNITS)
+    return fields.Integer(strict=True, validate=most, metadata=MONEY, error_messages={"invalid": NO_AMOUNT}, **kwargs)
 
 
 class PersonBody(Body):

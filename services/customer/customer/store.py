@@ -3,9 +3,10 @@
 `customers`: a record, {_id, business, merged_into, members: [ids], own: {facts}, version}; a root has its view, too:
 what domain.py's `viewed` makes of it, and what it is found by (`search`, `found_by`, `same_email`, `same_name`).
 `timeline`: {_id, business, customer_id, kind, at, …}; `customer_id` is the record's for ever, None while the entry
-`awaits` a call or a number. `links`: {_id: code, business, customer_id, url, made_at, clicks}. `erased` and
-`opt_outs`: keyed hashes, see seals.py. `erased_totals`: {_id: business:month:currency, total, visits, customers}.
-Money is in minor units, times are UTC.
+`awaits` a call or a number. Nothing waits for ever: MongoDB removes it after `waits_until`, which no other entry
+has. Of an appointment's `changes` tells appointments.py. `links`: {_id: code, business, customer_id, url, made_at,
+clicks}. `erased` and `opt_outs`: keyed hashes, see seals.py. `erased_totals`: {_id: business:month:currency, total,
+visits, customers}. Money is in minor units, times are UTC.
 """
 
 import re
@@ -31,6 +32,7 @@ from pymongo import (
 
 from customer.alike import email_key, name_key
 from customer.domain import Document
+from customer.user_store import USER_INDEXES
 from ringback.phone import NAMELESS_KINDS, digits_of
 from ringback.seals import Seal
 from ringback.store.database import Database, Indexes
@@ -48,6 +50,8 @@ OPT_OUTS = "opt_outs"
 EXACT_TOTAL = 10_000
 UNSHOWN = {"own": 0, "search": 0, "found_by": 0}
 EVER = datetime(1, 1, 1, tzinfo=UTC)
+LAST_CHARACTER = "\U0010ffff"
+VISIT_FIELDS = ("status", "currency", "price")
 LATEST_FIRST = (("last_activity_at", DESCENDING), ("_id", DESCENDING))
 FILTERS = ("segment", "source", "pipeline_stage")
 # From so many matches on, reading the customers one by one costs more than passing over those who do not match.
@@ -67,11 +71,16 @@ def listed_by(filters: Iterable[str]) -> Keys:
 BY_WORD: Keys = [("business", ASCENDING), ("search", ASCENDING)]
 BY_TEXT: Keys = [*listed_by(()), ("found_by", ASCENDING)]
 INDEXES: Indexes = {
+    **USER_INDEXES,
     CUSTOMERS: [
         IndexModel(
             [("business", ASCENDING), ("phones", ASCENDING)],
             unique=True,
             partialFilterExpression={"phone": {"$type": "string"}},
+        ),
+        IndexModel(
+            [("business", ASCENDING), ("created_at", DESCENDING)],
+            partialFilterExpression={"created_at": {"$type": "date"}},
         ),
         *(
             IndexModel(listed_by(chosen))
@@ -92,7 +101,16 @@ INDEXES: Indexes = {
     TIMELINE: [
         IndexModel([("customer_id", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("customer_id", ASCENDING), ("kind", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel(
+            [("business", ASCENDING), ("at", ASCENDING), *((name, ASCENDING) for name in VISIT_FIELDS)],
+            partialFilterExpression={"kind": "appointment"},
+        ),
         IndexModel([("awaits", ASCENDING)], partialFilterExpression={"awaits": {"$type": "string"}}),
+        IndexModel(
+            [("waits_until", ASCENDING)],
+            expireAfterSeconds=0,
+            partialFilterExpression={"waits_until": {"$type": "date"}},
+        ),
         IndexModel([("other_id", ASCENDING)], partialFilterExpression={"other_id": {"$type": "string"}}),
     ],
     LINKS: [IndexModel([("customer_id", ASCENDING)])],
@@ -412,6 +430,46 @@ def count_records(database: Database) -> int:
     """About how many there are."""
     with translated_errors():
         return database[CUSTOMERS].estimated_document_count()
+
+
+def count_segment(database: Database, business: str, segment: str, most: int) -> int:
+    """How many customers are in a segment, counted up to `most`."""
+    with translated_errors():
+        return database[CUSTOMERS].count_documents({"business": business, "segment": segment}, limit=most)
+
+
+def newest_customers(database: Database, business: str, limit: int) -> list[Document]:
+    made = {"business": business, "created_at": {"$type": "date"}}
+    with translated_errors():
+        return list(database[CUSTOMERS].find(made, UNSHOWN).sort("created_at", DESCENDING).limit(limit))
+
+
+def count_made_since(database: Database, business: str, since: datetime, most: int) -> int:
+    """How many became customers since then, counted up to `most`."""
+    made = {"business": business, "created_at": {"$type": "date", "$gte": since}}
+    with translated_errors():
+        return database[CUSTOMERS].count_documents(made, limit=most)
+
+
+def appointments_between(database: Database, business: str, since: datetime, until: datetime) -> list[Document]:
+    """Appointments by state and currency: {status, currency, count, total}. Out of an index alone."""
+    of_business = {"business": business, "kind": "appointment", "at": {"$gte": since, "$lt": until}}
+    shown = {"_id": {name: f"${name}" for name in ("status", "currency")}}
+    stages: list[dict[str, Any]] = [
+        {"$match": of_business},
+        {"$group": shown | {"count": {"$sum": 1}, "total": {"$sum": "$price"}}},
+        {"$sort": {"_id.currency": 1, "_id.status": 1}},
+    ]
+    with translated_errors():
+        return [row.pop("_id") | row for row in database[TIMELINE].aggregate(stages)]
+
+
+def totals_of_erased(database: Database, business: str, month: str) -> list[Document]:
+    """What the appointments of people who were erased since came to in a month (YYYY-MM): {currency, total}."""
+    begin = f"{business}:{month}:"
+    with translated_errors():
+        found = database[ERASED_TOTALS].find({"_id": {"$gte": begin, "$lt": begin + LAST_CHARACTER}})
+        return [{"currency": row["_id"].removeprefix(begin), "total": row["total"]} for row in found]
 
 
 def all_customers(database: Database, business: str) -> Iterator[Document]:

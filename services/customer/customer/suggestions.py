@@ -78,6 +78,16 @@ def page_of_suggestions(database: Database, business: str, cursor: str | None, l
     return Page(list(_shown(database, pairs[:limit])), place.cursor() if place else None)
 
 
+def alike(database: Database, root: Document) -> list[Document]:
+    """The customers that share this one's e-mail address or full name, itself not among them."""
+    shared = [{name: {"$eq": root[name], "$type": "string"}} for name in FIELDS if root.get(name)]
+    if not shared:
+        return []
+    with translated_errors():
+        found = database[CUSTOMERS].find({"business": root["business"], "$or": shared}).limit(MOST_ALIKE + 1)
+        return [other for other in found if other["_id"] != root["_id"]]
+
+
 def _end_of_window(database: Database, business: str, place: Place) -> str | None:
     """The first key that is not looked at, None after the last one."""
     query = {"business": business, place.field: {"$type": "string", "$gte": place.key}}

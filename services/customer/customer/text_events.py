@@ -47,9 +47,9 @@ def take_text(people: People, event: Event) -> None:
     record = owner_of(people, before) or _recipient(people, event)
     entry = texts.merged_text(before, text_fact(event), entry_id, event.business, record["_id"] if record else None)
     if record is None:
-        people.wait({**entry, "awaits": of_phone(event.business, data["recipient"])})
+        people.wait(entry, of_phone(event.business, data["recipient"]))
         return
-    people.put_entry({**entry, "customer_id": record["_id"], "awaits": None})
+    people.give(entry, record["_id"])
     known = before if before and before["customer_id"] else None
     own = noted(record["own"], known, entry, texts.told_until(entry), contact=False)
     finish(people, {**record, "own": own}, Cause.of(event))

@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -30,7 +32,9 @@ def add(name: str, business: str, role: str, password_stdin: bool) -> None:
     """Let somebody sign in."""
     if business not in _settings().businesses:
         raise click.BadParameter(f"known are {', '.join(sorted(_settings().businesses))}", param_hint="--business")
-    _users().add(name, business, role, _password(from_stdin=password_stdin))
+    password = _password(from_stdin=password_stdin)
+    with _users() as users:
+        users.add(name, business, role, password)
     click.echo(f"{name} may sign in to {business} as {role}.")
 
 
@@ -39,23 +43,27 @@ def add(name: str, business: str, role: str, password_stdin: bool) -> None:
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 def passwd(name: str, password_stdin: bool) -> None:
     """Give somebody another password; ends their sessions."""
-    _users().set_password(name, _password(from_stdin=password_stdin))
+    password = _password(from_stdin=password_stdin)
+    with _users() as users:
+        users.set_password(name, password)
     click.echo(f"{name} has a new password.")
 
 
 @user.command(name="list")
 def list_users() -> None:
     """Everybody who may sign in, or might."""
-    for one in _users().list_all():
-        state = "disabled" if one["disabled"] else "active"
-        click.echo(f"{one['name']}\t{one['business']}\t{one['role']}\t{state}")
+    with _users() as users:
+        for one in users.list_all():
+            state = "disabled" if one["disabled"] else "active"
+            click.echo(f"{one['name']}\t{one['business']}\t{one['role']}\t{state}")
 
 
 @user.command()
 @click.argument("name")
 def disable(name: str) -> None:
     """Let somebody in no longer; ends their sessions within 15 minutes."""
-    _users().set_disabled(name, disabled=True)
+    with _users() as users:
+        users.set_disabled(name, disabled=True)
     click.echo(f"{name} is disabled.")
 
 
@@ -63,7 +71,8 @@ def disable(name: str) -> None:
 @click.argument("name")
 def enable(name: str) -> None:
     """Let somebody in again."""
-    _users().set_disabled(name, disabled=False)
+    with _users() as users:
+        users.set_disabled(name, disabled=False)
     click.echo(f"{name} is enabled.")
 
 
@@ -71,13 +80,17 @@ def _settings() -> Settings:
     return load_settings(with_kept_secrets(os.environ), require=("RINGBACK_SECRET_KEY",))
 
 
-def _users() -> Users:
+@contextmanager
+def _users() -> Iterator[Users]:
     settings = with_running(_settings())
     assert settings.mongo_url is not None
     assert settings.secret_key is not None
     database = open_database(settings.mongo_url, NAME)
-    database.ensure_indexes(USER_INDEXES)
-    return users_of(database, system_clock, seal_with(settings.secret_key))
+    try:
+        database.ensure_indexes(USER_INDEXES)
+        yield users_of(database, system_clock, seal_with(settings.secret_key))
+    finally:
+        database.close()
 
 
 def _password(*, from_stdin: bool) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from pymongo import ASCENDING, IndexModel
+from pymongo import ASCENDING, IndexModel, ReturnDocument
 
 from ringback.errors import ConcurrentUpdate
 from ringback.store.database import Database, Indexes
@@ -14,13 +14,17 @@ USERS = "users"
 SESSIONS = "sessions"
 TRIES = "login_attempts"
 USER_INDEXES: Indexes = {
+    # Of two who claim a business at the same moment, one is its first owner.
+    USERS: [
+        IndexModel([("business", ASCENDING)], unique=True, partialFilterExpression={"first": {"$eq": True}}),
+    ],
     SESSIONS: [IndexModel([("ends_at", ASCENDING)], expireAfterSeconds=0), IndexModel([("user", ASCENDING)])],
     TRIES: [IndexModel([("ends_at", ASCENDING)], expireAfterSeconds=0)],
 }
 
 
 def insert_user(database: Database, user: Document) -> bool:
-    """False when the name is taken."""
+    """False when the name is taken, or the business has its first owner."""
     try:
         with translated_errors():
             database[USERS].insert_one(user)
@@ -32,6 +36,11 @@ def insert_user(database: Database, user: Document) -> bool:
 def find_user(database: Database, key: str) -> Document | None:
     with translated_errors():
         return database[USERS].find_one({"_id": {"$eq": key}})
+
+
+def has_users(database: Database, business: str) -> bool:
+    with translated_errors():
+        return database[USERS].find_one({"business": {"$eq": business}}) is not None
 
 
 def list_users(database: Database) -> list[Document]:
@@ -69,14 +78,12 @@ def delete_sessions_of(database: Database, key: str) -> None:
         database[SESSIONS].delete_many({"user": {"$eq": key}})
 
 
-def tries(database: Database, window_id: str) -> int:
+def count_try(database: Database, window_id: str, ends_at: datetime, by: int = 1) -> int:
+    """How many there are now, with this one."""
+    change = {"$inc": {"count": by}, "$set": {"ends_at": ends_at}}
     with translated_errors():
-        row = database[TRIES].find_one({"_id": window_id})
-    return int(row["count"]) if row else 0
-
-
-def count_try(database: Database, window_id: str, ends_at: datetime) -> None:
-    with translated_errors():
-        database[TRIES].update_one(
-            {"_id": window_id}, {"$inc": {"count": 1}, "$set": {"ends_at": ends_at}}, upsert=True
+        row = database[TRIES].find_one_and_update(
+            {"_id": window_id}, change, upsert=True, return_document=ReturnDocument.AFTER
         )
+    assert row is not None
+    return int(row["count"])

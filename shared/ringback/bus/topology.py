@@ -35,13 +35,17 @@ def parked_queue(service: str) -> str:
 
 @dataclass(frozen=True)
 class Topology:
-    """What has to exist for `services` to exchange events; by default the whole catalogue."""
+    """What has to exist for `services` to exchange events; by default the whole catalogue.
+
+    With `exchange_exists` the exchange is only looked for: who may not make it can still make its own queues.
+    """
 
     services: tuple[str, ...] = field(default_factory=consuming_services)
     retry_seconds: tuple[int, ...] = RETRY_SECONDS
+    exchange_exists: bool = False
 
     def declare(self, channel: Any) -> None:
-        exchange = Exchange(EXCHANGE, "topic", durable=True)
+        exchange = Exchange(EXCHANGE, "topic", durable=True, passive=self.exchange_exists)
         exchange(channel).declare()
         for service in self.services:
             for queue in self._queues(service, exchange):
@@ -65,6 +69,11 @@ class Topology:
             Queue(service, exchange, routing_key=event_type, durable=True, queue_arguments=arguments)
             for event_type in subscriptions_of(service)
         ]
+
+
+def own_topology(service: str) -> Topology:
+    """What a service may declare that has a broker user of its own; somebody has declared all of it before."""
+    return Topology(tuple(name for name in consuming_services() if name == service), exchange_exists=True)
 
 
 def _dead_lettered(queue: str) -> dict[str, Any]:

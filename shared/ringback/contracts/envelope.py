@@ -14,7 +14,7 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from ringback.clock import rfc3339
+from ringback.clock import rfc3339, whole_milliseconds
 from ringback.contracts.catalogue import EVENT_TYPES, EventType
 from ringback.errors import MalformedEvent, UnknownVersion
 
@@ -125,7 +125,7 @@ def traceparent_of(trace: str, span: str) -> str:
 
 def _parse(body: bytes | str) -> dict[str, Any]:
     try:
-        document = json.loads(body, parse_constant=_refuse_constant, parse_int=_stored_int)
+        document = json.loads(body, parse_constant=_refuse_constant, parse_int=_stored_int, parse_float=_stored_float)
         _refuse_lone_surrogates(body, document)
     except (ValueError, RecursionError) as error:
         raise MalformedEvent("The body is not JSON.") from error
@@ -140,6 +140,14 @@ def _refuse_constant(name: str) -> None:
 
 def _stored_int(digits: str) -> int:
     number = int(digits)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError("beyond the 64 bits that BSON keeps")
+    return number
+
+
+def _stored_float(text: str) -> float:
+    """A field of whole numbers takes 3.0 for 3: what is too great for one is refused alike."""
+    number = float(text)
     if not -(2**63) <= number < 2**63:
         raise ValueError("beyond the 64 bits that BSON keeps")
     return number
@@ -175,7 +183,7 @@ def _moment(text: str) -> datetime:
     if moment.tzinfo is None:
         raise MalformedEvent("The time has no zone.")
     try:
-        return moment.astimezone(UTC)
+        return whole_milliseconds(moment.astimezone(UTC))
     except OverflowError as error:
         raise MalformedEvent("The time is out of range.") from error
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
-from ringback.clock import rfc3339
+from ringback.clock import rfc3339, whole_milliseconds
 
 
 class EventData(Schema):
@@ -16,7 +16,7 @@ class EventData(Schema):
 
 
 class Timestamp(fields.AwareDateTime):
-    """RFC 3339 UTC on the wire, an aware datetime in memory."""
+    """RFC 3339 UTC on the wire, an aware datetime of whole milliseconds in memory, as it is stored."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(format="iso", default_timezone=UTC, **kwargs)
@@ -24,7 +24,7 @@ class Timestamp(fields.AwareDateTime):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
         moment: datetime = super()._deserialize(value, attr, data, **kwargs)
         try:
-            return moment.astimezone(UTC)
+            return whole_milliseconds(moment.astimezone(UTC))
         except OverflowError as error:
             raise ValidationError("Out of range.") from error
 

@@ -103,9 +103,12 @@ def _caller(secret: str, *, secure: bool) -> Principal:
     return Principal(session.subject, session.business, session.role)
 
 
+def given_csrf_token() -> str:
+    return request.headers.get(CSRF_HEADER) or request.form.get(CSRF_FIELD, "")
+
+
 def _check_csrf(secret: str, session_id: str) -> None:
-    given = request.headers.get(CSRF_HEADER) or request.form.get(CSRF_FIELD, "")
-    if not is_csrf_token(secret, session_id, given):
+    if not is_csrf_token(secret, session_id, given_csrf_token()):
         raise Forbidden("The form is of another session; load the page again.", code="csrf")
 
 

@@ -10,7 +10,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from ringback.errors import Invalid
-from ringback.web.forms import Form, form_values
+from ringback.web.forms import FORM, Form, form_values
 
 ReadForm = Callable[[Form], dict[str, Any]]
 
@@ -67,9 +67,6 @@ class Paragraphs(Line):
 
     def _tidied(self, text: str) -> str:
         return super()._tidied(text.replace("\r\n", "\n").replace("\r", "\n"))
-
-
-FORM = "application/x-www-form-urlencoded"
 
 
 def load_body(schema: Schema, read_form: ReadForm | None = None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Words and dates are English; the country decides what a date or a price looks li
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import phonenumbers
@@ -17,6 +18,7 @@ from phonenumbers import NumberParseException, PhoneNumberFormat
 from ringback.businesses import Business
 
 NOTHING = "\N{EN DASH}"
+MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,7 @@ class Formats:
 
     @property
     def locale(self) -> Locale:
-        try:
-            return Locale("en", self.business.country)
-        except UnknownLocaleError:
-            return Locale("en")
+        return locale_of(self.business.country)
 
     def local(self, value: str | datetime) -> datetime:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
@@ -61,26 +60,28 @@ class Formats:
     def ago(self, value: str | datetime | None) -> str:
         if not value:
             return NOTHING
-        return format_timedelta(self.local(value) - self.now, add_direction=True, locale=self.locale, threshold=1.2)
+        since = self.local(value) - self.now
+        if abs(since) < MINUTE:
+            return "just now"
+        return format_timedelta(since, add_direction=True, locale=self.locale, threshold=1.2)
 
     def duration(self, seconds: float | None) -> str:
         """The greatest one or two units: `3 min 5 s`, `2 days 4 h`."""
         if seconds is None:
             return NOTHING
-        parts = [(count, unit) for count, unit in zip(_split(int(seconds)), UNITS, strict=True) if count]
+        parts = [(count, unit) for count, unit in zip(_split(max(0, int(seconds))), UNITS, strict=True) if count]
         return " ".join(f"{count} {_plural(unit, count)}" for count, unit in parts[:2]) or "0 s"
 
     def money(self, minor: int | None, currency: str | None = None) -> str:
         if minor is None:
             return NOTHING
         code = currency or self.business.currency
-        return format_currency(minor / 10 ** get_currency_precision(code), code, locale=self.locale)
+        return format_currency(_major(minor, code), code, locale=self.locale)
 
     def input_money(self, minor: int | None, currency: str | None = None) -> str:
         if minor is None:
             return ""
-        digits = get_currency_precision(currency or self.business.currency)
-        return f"{minor / 10**digits:.{digits}f}"
+        return f"{_major(minor, currency or self.business.currency):f}"
 
     def number(self, value: float | None) -> str:
         return NOTHING if value is None else format_decimal(value, locale=self.locale)
@@ -107,6 +108,18 @@ class Formats:
             return near[moment.date()]
         pattern = "EEE d MMM" if moment.year == today.year else "d MMM y"
         return format_date(moment, pattern, locale=self.locale)
+
+
+def locale_of(country: str) -> Locale:
+    """English as the country writes dates and prices."""
+    try:
+        return Locale("en", country)
+    except UnknownLocaleError:
+        return Locale("en")
+
+
+def _major(minor: int, currency: str) -> Decimal:
+    return Decimal(minor).scaleb(-get_currency_precision(currency))
 
 
 UNITS = ("day", "h", "min", "s")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, unquote_to_bytes, urlsplit
 
 from flask import Flask, Response, g, render_template, request
 from jinja2 import ChoiceLoader, PackageLoader, StrictUndefined
@@ -23,7 +23,8 @@ from ringback.settings import Settings
 from ringback.web import assets
 from ringback.web.access import SAFE, is_secure
 from ringback.web.formats import Formats, filters_by
-from ringback.web.forms import is_own
+from ringback.web.forms import FORM, is_own
+from ringback.web.sessions import cookie_name
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -34,6 +35,10 @@ METHODS = frozenset({"PUT", "PATCH", "DELETE"})
 SAID_COOKIE = "ringback_said"
 LIVE_HEADER = "X-Live"
 LOGIN = "/login"
+# What an answer says beside its document, whatever it is shown as.
+KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
+# What stands in a path as it is (RFC 3986 section 3.3).
+PATH_CHARACTERS = "/:@!$&'()*+,;="
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "
     "connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -126,20 +131,19 @@ def wants_page() -> bool:
 
 def is_own_path(path: str) -> bool:
     """Whether a path leads nowhere but to this host, however a browser reads it."""
-    parts = urlsplit(path)
     plain = path.startswith("/") and not path.startswith("//") and "\\" not in path
-    return plain and not parts.netloc and path.isprintable()
+    return plain and path.isprintable()
 
 
 class MethodOverride:
-    """A form's POST with `?_method=PUT` is a PUT. Only for forms: no other site can send one with our token."""
+    """A form's POST with `?_method=PUT` is a PUT, and checked as one: it needs the session's token like any other."""
 
     def __init__(self, app: "WSGIApplication") -> None:
         self._app = app
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        query = environ.get("QUERY_STRING", "")
-        if environ["REQUEST_METHOD"] == "POST" and "_method=" in query:
+        query, is_form = environ.get("QUERY_STRING", ""), environ.get("CONTENT_TYPE", "").startswith(FORM)
+        if environ["REQUEST_METHOD"] == "POST" and is_form and "_method=" in query:
             wanted = parse_qs(query).get("_method", [""])[0]
             environ["REQUEST_METHOD"] = wanted if wanted in METHODS else "POST"
         return self._app(environ, start_response)
@@ -161,11 +165,14 @@ class _Renderer:
         g.formats = Formats(g.business, self.clock())
 
     def finish(self, response: Response) -> Response:
+        if response.status_code == HTTPStatus.NO_CONTENT and request.endpoint in self.forms and wants_page():
+            return self._secured(self._done(response, {}))
         if response.mimetype == HTML:
             return self._secured(response)
-        if not wants_page() or response.mimetype not in JSON:
+        if response.mimetype not in JSON:
             return response
-        response = self._secured(self._shown(response))
+        if wants_page():
+            response = self._secured(self._shown(response))
         response.vary.add("Accept")
         return response
 
@@ -179,7 +186,7 @@ class _Renderer:
             return self._again(response, document)
         page = self.pages.get(request.endpoint or "")
         if response.status_code >= HTTPStatus.BAD_REQUEST:
-            return self._page("error.html", {"problem": _problem(response, document)}, response.status_code)
+            return self._error(response, _problem(response, document))
         if page is None:
             return response
         more = page.more(document) if page.more else {}
@@ -201,18 +208,17 @@ class _Renderer:
         for cookie in response.headers.getlist("Set-Cookie"):
             answer.headers.add("Set-Cookie", cookie)
         if done.said:
-            flags: dict[str, Any] = {"httponly": True, "secure": is_secure(self.settings), "samesite": "Lax"}
-            answer.set_cookie(SAID_COOKIE, quote(done.said), max_age=60, **flags)
+            answer.set_cookie(self._said_cookie, quote(done.said), max_age=60, **self._flags)
         return answer
 
     def _again(self, response: Response, document: Mapping[str, Any]) -> Response:
         """The page that the form stood on, with what was typed; an error's own page when it is another service's."""
         failed = Failed(request.form.get("_form", ""), _typed(), _problem(response, document))
         shown = self._page_again(_page_of_form(), failed)
-        if shown is None:
-            return self._page("error.html", {"problem": failed.problem}, response.status_code)
+        if shown is None or shown.status_code != HTTPStatus.OK:
+            return self._error(response, failed.problem)
         shown.status_code = response.status_code
-        return shown
+        return _with_kept_headers(shown, response)
 
     def _page_again(self, path: str, failed: Failed) -> Response | None:
         if not is_own_path(path) or not self._has_page(path):
@@ -222,8 +228,9 @@ class _Renderer:
             **{name: value for name, value in request.environ.items() if isinstance(value, str)},
             **{name: value for name, value in request.environ.items() if name.startswith("wsgi.")},
             "REQUEST_METHOD": "GET",
-            "PATH_INFO": unquote(parts.path),
-            "QUERY_STRING": parts.query,
+            # As servers give it: bytes, each of them as a character (PEP 3333).
+            "PATH_INFO": unquote_to_bytes(parts.path).decode("latin-1"),
+            "QUERY_STRING": quote(parts.query, safe=PATH_CHARACTERS + "?%"),
             "CONTENT_LENGTH": "0",
             "CONTENT_TYPE": "",
             "wsgi.input": io.BytesIO(),
@@ -240,11 +247,27 @@ class _Renderer:
         return endpoint in self.pages
 
     def _page(self, template: str, values: Mapping[str, Any], status: int) -> Response:
-        context = page_context() | {"said": _said()} | dict(values)
+        self.begin()
+        context = page_context() | {"said": self._said()} | dict(values)
         answer = Response(render_template(template, **context), status, content_type=f"{HTML}; charset=utf-8")
-        if SAID_COOKIE in request.cookies and LIVE_HEADER not in request.headers:
-            answer.delete_cookie(SAID_COOKIE)
+        if self._said_cookie in request.cookies and LIVE_HEADER not in request.headers:
+            answer.delete_cookie(self._said_cookie, **self._flags)
         return answer
+
+    def _error(self, response: Response, problem: Mapping[str, Any]) -> Response:
+        values = {"problem": problem, "back": _back()}
+        return _with_kept_headers(self._page("error.html", values, response.status_code), response)
+
+    def _said(self) -> str:
+        return unquote(request.cookies.get(self._said_cookie, ""))
+
+    @property
+    def _said_cookie(self) -> str:
+        return cookie_name(SAID_COOKIE, secure=is_secure(self.settings))
+
+    @property
+    def _flags(self) -> dict[str, Any]:
+        return {"httponly": True, "secure": is_secure(self.settings), "samesite": "Lax"}
 
     def _secured(self, response: Response) -> Response:
         for name, value in SECURITY.items():
@@ -280,12 +303,30 @@ def _redirect(target: str) -> Response:
     return Response(status=HTTPStatus.SEE_OTHER, headers={"Location": target})
 
 
+def _with_kept_headers(answer: Response, response: Response) -> Response:
+    for name in KEPT_HEADERS:
+        if name in response.headers:
+            answer.headers[name] = response.headers[name]
+    return answer
+
+
 def _here() -> str:
-    return request.full_path.rstrip("?")
+    """The address of the request, as a link has it."""
+    query = request.query_string.decode("latin-1")
+    return quote(request.path, safe=PATH_CHARACTERS) + (f"?{query}" if query else "")
+
+
+def _back() -> str:
+    """Where to go on once somebody signed in again: a form's own address is no page."""
+    wanted = _here() if request.method in SAFE else _page_of_form()
+    return wanted if is_own_path(wanted) else "/"
 
 
 def _page_of_form() -> str:
-    return request.form.get("_page", "/")
+    try:
+        return request.form.get("_page", "/")
+    except HTTPException:  # such as a form that is too large
+        return "/"
 
 
 def _typed() -> MultiDict[str, str]:
@@ -293,8 +334,4 @@ def _typed() -> MultiDict[str, str]:
 
 
 def _problem(response: Response, document: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {"status": response.status_code, "title": "", "detail": "", "code": "", **document}
-
-
-def _said() -> str:
-    return unquote(request.cookies.get(SAID_COOKIE, ""))
+    return {"status": response.status_code, "title": "", "detail": "", "code": "", "errors": {}, **document}

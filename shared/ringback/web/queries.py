@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from flask import g
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from werkzeug.datastructures import MultiDict
 
 from ringback.errors import Invalid
+from ringback.web.forms import form_values
 
 
 class PageQuery(Schema):
@@ -17,7 +20,12 @@ class PageQuery(Schema):
 
 
 def load(schema: Schema, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Raises Invalid naming each field."""
+    """A query as `schema` has it, of a person as a form is read: what is left empty is not asked for.
+
+    Raises Invalid naming each field.
+    """
+    if isinstance(values, MultiDict) and "business" in g:
+        values = form_values(schema, values, g.business)
     try:
         loaded: dict[str, Any] = schema.load(values)
     except ValidationError as error:

@@ -16,7 +16,7 @@ from typing import Protocol
 
 import structlog
 
-from ringback.errors import RingbackError
+from ringback.errors import RingbackError, Transient
 
 PAUSE_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 STOP_SECONDS = 25.0
@@ -47,6 +47,7 @@ class Worker:
     _stop: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
     _ticks: dict[str, float] = field(default_factory=dict)
+    _failing: set[str] = field(default_factory=set)
 
     def start(self) -> None:
         for loop in self.loops:
@@ -73,15 +74,23 @@ class Worker:
     def alive(self) -> bool:
         return all(age < STALE_SECONDS for age in self.ages().values())
 
+    def check(self) -> None:
+        """Raises when the last step of a loop failed, naming the loops: they try again by themselves."""
+        failing = sorted(self._failing)
+        if failing:
+            raise Transient(f"These loops fail: {', '.join(failing)}.", code="loops_failing")
+
     def _run(self, loop: Loop) -> None:
         failures = 0
         while not self._stop.is_set():
             try:
                 self._wait(loop, loop.step())
                 failures = 0
+                self._failing.discard(loop.name)
             except Exception as error:
                 pause = _pause(failures)
                 failures += 1
+                self._failing.add(loop.name)
                 _log_failure(loop, error, pause)
                 loop.reset()
                 self._stop.wait(pause)

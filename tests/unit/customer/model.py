@@ -5,7 +5,7 @@ the service's: the model is told them when somebody is new.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,7 +29,11 @@ class Appointment:
 
     @property
     def kept(self) -> bool:
-        return bool(self.stands["status"] != "canceled")
+        return self.kept_at(max(self.told))
+
+    def kept_at(self, moment: datetime) -> bool:
+        known = [told for told in self.told if told <= moment]
+        return bool(known) and bool(self.told[max(known)]["status"] != "canceled")
 
     @property
     def completed(self) -> bool:
@@ -65,10 +69,6 @@ class Record:
         return sum(bool(outcomes) and "answered" not in outcomes for outcomes in self.calls.values())
 
     @property
-    def booked(self) -> int:
-        return sum(one.kept for one in self.appointments.values())
-
-    @property
     def kinds(self) -> Counter[str]:
         """How many entries of which kind there are; those of changed segments are counted elsewhere."""
         return Counter(
@@ -85,7 +85,7 @@ class Record:
 
 @dataclass
 class Model:
-    """Of one business. `vips` are groups of records that had enough appointments, together or alone."""
+    """Of one business."""
 
     vip_appointments: int
     inactive_months: int
@@ -101,7 +101,6 @@ class Model:
     transcripts_waiting: set[str] = field(default_factory=set)
     erased_phones: set[str] = field(default_factory=set)
     opted_out: set[str] = field(default_factory=set)
-    vips: set[frozenset[str]] = field(default_factory=set)
     totals: dict[tuple[str, str], list[int]] = field(default_factory=dict)
 
     # Who is who.
@@ -132,12 +131,10 @@ class Model:
         root = self.root(kept)
         self.part_of[other] = root
         self.records[root].merges += 1
-        self._settle()
 
     def unmerge(self, other: str) -> None:
         self.records[self.root(other)].merges += 1
         del self.part_of[other]
-        self._settle()
 
     def delete(self, customer_id: str) -> None:
         root = self.root(customer_id)
@@ -148,7 +145,6 @@ class Model:
             self.gone.add(record.id)
             del self.records[record.id]
         self.part_of = {part: whole for part, whole in self.part_of.items() if part in self.records}
-        self._settle()
 
     def _keep_totals(self, root: str) -> None:
         visits: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
@@ -194,7 +190,6 @@ class Model:
         appointment = record.appointments.setdefault(name, Appointment())
         appointment.told[told_at] = stands
         record.active.add(told_at)
-        self._settle()
 
     def change_appointment(self, name: str, values: dict[str, Any], now: datetime) -> None:
         """What a person says comes after all that was said."""
@@ -330,8 +325,8 @@ class Model:
         }
 
     def segment(self, root: str, now: datetime) -> str:
-        records, group = self.all_of(root), frozenset(self.group(root))
-        if any(vip <= group for vip in self.vips):
+        records = self.all_of(root)
+        if self._most_at_once(records) >= self.vip_appointments:
             return "vip"
         if now >= months_later(max(at for record in records for at in record.active), self.inactive_months):
             return "inactive"
@@ -343,16 +338,12 @@ class Model:
     def kinds(self, root: str) -> Counter[str]:
         return sum((record.kinds for record in self.all_of(root)), Counter())
 
-    def _settle(self) -> None:
-        """Who has enough appointments is a VIP, and stays one for as long as these records are together."""
-        groups = [frozenset(self.group(root)) for root in self.roots()]
-        together = {vip for vip in self.vips if any(vip <= group for group in groups)}
-        alone = {frozenset({one.id}) for one in self.records.values() if one.booked >= self.vip_appointments}
-        enough = {group for group in groups if sum(self._booked(group)) >= self.vip_appointments}
-        self.vips = together | alone | enough
-
-    def _booked(self, group: frozenset[str]) -> Iterator[int]:
-        return (self.records[one].booked for one in group)
+    @staticmethod
+    def _most_at_once(records: list[Record]) -> int:
+        """The appointments of one person that were not canceled at one moment, the most there ever were."""
+        appointments = [one for record in records for one in record.appointments.values()]
+        moments = {moment for one in appointments for moment in one.told}
+        return max((sum(one.kept_at(moment) for one in appointments) for moment in moments), default=0)
 
 
 def _spend(visits: list[dict[str, Any]]) -> dict[str, dict[str, int]]:

@@ -369,6 +369,28 @@ class CustomerMachine(RuleBasedStateMachine):
     def record_booking_again(self, pick: int, stands: Document, delay: timedelta, way: str) -> None:
         self._record(self._pick(self.bookings, pick), stands, None, delay, way)
 
+    @rule(
+        phone=phones,
+        canceled=st.lists(st.booleans(), min_size=2, max_size=4),
+        shuffle=st.randoms(use_true_random=False),
+        delay=delays,
+        together=st.booleans(),
+    )
+    def book_and_cancel(
+        self, phone: str, canceled: list[bool], shuffle: random.Random, delay: timedelta, together: bool
+    ) -> None:
+        """Bookings of one person, some of them canceled before or after others are made, told in any order."""
+        bookings = [Booking(f"B{next(self.numbers)}", phone, None) for _ in canceled]
+        self.bookings += bookings
+        cancels = [(one, "canceled") for one, gone in zip(bookings, canceled, strict=True) if gone]
+        steps = [*((one, "booked") for one in bookings), *cancels]
+        shuffle.shuffle(steps)
+        stands = BOOKED | {"starts_at": self.system.now + BOOKED["starts_at"]}
+        events = [booked(one, stands | {"status": done}, None, self._moment(delay)) for one, done in steps]
+        shuffle.shuffle(events)
+        for batch in [events] if together else [[event] for event in events]:
+            self._tell(batch, "now")
+
     def _record(self, booking: Booking, stands: Document, name: str | None, delay: timedelta, way: str) -> None:
         stands = {**stands, "starts_at": self.system.now + stands["starts_at"]}
         self._tell([booked(booking, stands, name, self._moment(delay))], way)

@@ -2,7 +2,8 @@
 
 import copy
 from collections.abc import Sequence
-from itertools import product
+from datetime import datetime
+from itertools import permutations, product
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from customer import appointments, texts
-from customer.appointments import STATUSES, AppointmentFact, totals
+from customer.appointments import CANCELED, STATUSES, AppointmentFact, most_at_once, totals
 from customer.calls import CallFact, entry_id_of, merged_call
 from customer.domain import (
     COUNTED,
@@ -18,6 +19,7 @@ from customer.domain import (
     changed_fields,
     first_seen_by,
     hidden,
+    may_be_vip_together,
     named_by_caller_id,
     new_own,
     new_record,
@@ -293,6 +295,67 @@ def test_of_what_is_told_of_an_appointment_the_newest_counts(
         assert entry["booked_at"] == min(one.told_at for one in told)
 
 
+def at_once(facts: Sequence[AppointmentFact], moment: datetime) -> int:
+    """How many counted then, by all that was told of each until then."""
+    said = sorted((one for one in facts if one.told_at <= moment), key=lambda one: (one.told_at, one.told_by))
+    stands = {one.appointment_id: one.status for one in said}
+    return sum(status != CANCELED for status in stands.values())
+
+
+@given(appointment_facts)
+def test_the_most_that_counted_at_once_did_so_when_something_was_told(facts: list[AppointmentFact]) -> None:
+    most = max((at_once(facts, one.told_at) for one in facts), default=0)
+    counted = totals(appointments_of(facts).values())
+    assert counted["most_appointments"] == most >= counted["total_appointments"]
+    told = {(one.appointment_id, one.told_at) for one in facts}
+    assert counted["appointment_changes"] == len(told)
+
+
+def told_of(appointment: str, status: str, seconds: float) -> AppointmentFact:
+    return AppointmentFact(appointment, at(86_400), "Cleaning", 1, "USD", status, at(seconds), f"{seconds}")
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_a_cancellation_that_comes_before_its_booking_hides_no_day_on_which_it_counted(order: Sequence[int]) -> None:
+    facts = [told_of("a", "booked", 0), told_of("b", "booked", 5), told_of("a", "canceled", 9)]
+    assert totals(appointments_of([facts[place] for place in order]).values())["most_appointments"] == 2
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_what_was_told_between_two_that_say_the_same_holds_between_them(order: Sequence[int]) -> None:
+    facts = [
+        told_of("a", "booked", 0),
+        told_of("a", "canceled", 2),
+        told_of("b", "booked", 3),
+        told_of("a", "booked", 5),
+    ]
+    appointments_told = appointments_of([facts[place] for place in order])
+    assert totals(appointments_told.values())["most_appointments"] == 2
+    appointments_told = appointments_of([facts[place] for place in order if place != 3])
+    assert totals(appointments_told.values())["most_appointments"] == 1
+
+
+def test_one_that_is_canceled_when_another_is_booked_never_counted_with_it() -> None:
+    facts = [told_of("a", "booked", 0), told_of("b", "booked", 5), told_of("a", "canceled", 5)]
+    assert totals(appointments_of(facts).values())["most_appointments"] == 1
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(STATUSES)), max_size=9), st.randoms())
+def test_of_one_that_is_changed_all_the_time_the_newest_changes_are_kept_in_any_order(
+    told: list[tuple[str, str]], random: Any
+) -> None:
+    facts = [told_of(appointment, status, seconds) for seconds, (appointment, status) in enumerate(told)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(appointments, "MOST_CHANGES", 3)
+        entries = appointments_of(facts)
+        random.shuffle(facts)
+        assert appointments_of([*facts, *facts]) == entries
+    for appointment_id, entry in entries.items():
+        moments = sorted(one.told_at for one in facts if one.appointment_id == appointment_id)
+        assert [change["at"] for change in entry["changes"]] == moments[-3:]
+    assert most_at_once(entries.values()) >= max((at_once(facts, one.told_at) for one in facts), default=0)
+
+
 @given(appointment_facts)
 def test_totals_are_those_of_the_appointments(facts: list[AppointmentFact]) -> None:
     entries = list(appointments_of(facts).values())
@@ -382,6 +445,40 @@ def test_a_view_is_of_facts_that_it_leaves_alone_and_made_twice_is_the_same(part
 def test_appointments_of_all_records_make_a_vip(counts: tuple[int, ...], segment: str) -> None:
     parts = [{**new_own(None, KIND, "call", at(0)), "total_appointments": count} for count in counts]
     assert view_of(parts)["segment"] == segment
+
+
+@pytest.mark.parametrize(
+    ("most", "together", "segment"),
+    [
+        ((9, 9), False, "lead"),
+        ((9, 9), True, "vip"),
+        ((10, 0), False, "vip"),
+        ((0, 10), False, "vip"),
+    ],
+)
+def test_who_once_had_enough_stays_a_vip(most: tuple[int, ...], *, together: bool, segment: str) -> None:
+    parts = [{**new_own(None, KIND, "call", at(0)), "most_appointments": count} for count in most]
+    first, *others = (new_record(f"r{place}", "demo", own) for place, own in enumerate(parts))
+    assert viewed(first, others, "USD", RULES, at(10), vip_together=together)["segment"] == segment
+
+
+@pytest.mark.parametrize(
+    ("most", "may_be"),
+    [
+        ((9,), False),
+        ((10,), False),
+        ((4, 5), False),
+        ((4, 6), True),
+        ((9, 9), True),
+        ((10, 3), False),
+        ((3, 3, 4), True),
+    ],
+)
+def test_appointments_of_all_records_are_looked_at_only_when_they_can_tell(
+    most: tuple[int, ...], *, may_be: bool
+) -> None:
+    records = [new_record("r", "demo", {"most_appointments": count}) for count in most]
+    assert may_be_vip_together(records, 10) is may_be
 
 
 def test_a_record_that_became_part_of_another_is_found_by_nothing_but_its_id() -> None:

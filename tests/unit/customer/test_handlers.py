@@ -1,6 +1,7 @@
 """RecordEvents on the real unit of work: profiles, entries and what the others are told."""
 
 from collections.abc import Sequence
+from itertools import permutations
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from customer.handlers import KINDS, RecordEvents
 from customer.lifecycle import Lifecycle
+from customer.people import WAITING
 from customer.store import CUSTOMERS, TIMELINE
 from ringback.callers import customer_id_of
 from ringback.contracts.envelope import Event, decode, new_event
@@ -257,6 +259,37 @@ def test_a_transcript_that_grew_takes_the_place_of_the_shorter_one(database: Mem
     assert [entry["text"] for entry in timeline(database, "transcript")] == ["Hello, this is Anna."]
     handle(database, transcribed(text="Hello, this is Anna. Bye."))
     assert [entry["text"] for entry in timeline(database, "transcript")] == ["Hello, this is Anna. Bye."]
+
+
+@pytest.mark.parametrize("order", list(permutations(["Hallo", "Hello", "Hell"])))
+@pytest.mark.parametrize("call_at", range(4))
+def test_of_transcripts_as_long_as_each_other_always_the_same_counts(order: Sequence[str], call_at: int) -> None:
+    database = MemoryDatabase()
+    events = [transcribed(text=text, seconds=len(text)) for text in order]
+    for one in [*events[:call_at], event("call.started"), *events[call_at:]]:
+        handle(database, one)
+    assert [entry["text"] for entry in timeline(database, "transcript")] == ["Hello"]
+
+
+def test_what_waits_waits_until_a_moment_that_no_further_event_puts_off(database: MemoryDatabase) -> None:
+    handle(database, recorded(), transcribed(text="Hello"), text("sent"))
+    work = database.work()
+    RecordEvents(RECORD_EVENTS.businesses, lambda: at(60), SEAL)(
+        work, [transcribed(text="Hello!"), text("delivered")]
+    )
+    work.commit()
+    waiting = database.documents(TIMELINE).values()
+    assert [entry["waits_until"] for entry in waiting] == [T0 + WAITING] * 3
+    assert {entry.get("text") or entry.get("status") for entry in waiting} == {None, "Hello!", "delivered"}
+
+
+def test_what_belongs_to_somebody_waits_for_nothing(database: MemoryDatabase) -> None:
+    handle(database, recorded(), text("sent"))
+    handle(database, event("call.started"))
+    handle(database, transcribed(), text("delivered"), text("sent", "r2"))
+    entries = database.documents(TIMELINE).values()
+    assert len(entries) == 5
+    assert not any(entry["customer_id"] is None or "waits_until" in entry for entry in entries)
 
 
 def test_what_waits_for_a_call_is_not_given_to_another_one(database: MemoryDatabase) -> None:

@@ -2,9 +2,10 @@
 
 import itertools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -373,6 +374,31 @@ def test_a_vip_of_a_wider_merge_is_none_after_it() -> None:
     service.merge(ANNA, CLEO)
     assert service.merge(ANNA, BOB)["segment"] == "vip"
     assert service.unmerge(ANNA, BOB)["segment"] == "active"
+
+
+HISTORY = (booked(ANNA, "1"), booked(BOB, "2", 60), booked(BOB, "2", 120, "canceled"), booked(CLEO, "3", 180))
+
+
+@pytest.mark.parametrize("order", list(permutations(HISTORY)))
+@pytest.mark.parametrize("merged_after", range(5))
+def test_who_was_a_vip_together_is_told_by_what_happened_not_by_what_came_first(
+    order: Sequence[Event], merged_after: int
+) -> None:
+    """A number is known from the first; merging comes anywhere between, or before all."""
+    service = Service.fresh(started(ANNA, "CA1"), started(BOB, "CA2"), started(CLEO, "CA3"), *order[:merged_after])
+    service.merge(ANNA, BOB)
+    service.take(*order[merged_after:])
+    assert service.customer(ANNA)["segment"] == "vip"
+    assert service.unmerge(ANNA, BOB)["segment"] == "active"
+    assert service.customer(BOB)["segment"] != "vip"
+    assert service.merge(CLEO, BOB)["segment"] == "active"
+
+
+def test_who_turns_out_never_to_have_had_enough_is_no_vip() -> None:
+    service = Service.fresh(booked(ANNA, "1"), booked(ANNA, "2", 60))
+    assert service.customer(ANNA)["segment"] == "vip"
+    service.take(booked(ANNA, "1", 30, "canceled"), booked(ANNA, "1", 90, "canceled"))
+    assert service.customer(ANNA)["segment"] == "active"
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
 from customer.app import MAX_BODY, create_app
+from customer.home import HOME_ACCESS
 from customer.outreach_routes import LONGEST_TEXT, OUTREACH_ACCESS
+from customer.parts import PARTS_ACCESS
 from customer.routes import ACCESS
 from customer.schemas import LONGEST_NOTE
+from customer.sign_in import SIGN_IN_ACCESS
 from customer.transfer_routes import TRANSFER_ACCESS
 from ringback.clock import system_clock
 from ringback.web.access import PUBLIC, ROLES, Principal, make_token
@@ -38,11 +41,26 @@ ROUTES: dict[str, tuple[str, str, Any]] = {
     "send_sms": ("POST", "/customers/x/send-sms", {"body": "Hello"}),
     "export": ("GET", "/customers/export", None),
     "import_": ("POST", "/customers/import", None),
+    "begin": ("GET", "/customers/create", None),
+    "begin_import": ("GET", "/customers/import", None),
+    "merge_candidates": ("GET", "/customers/x/merge", None),
+    "today": ("GET", "/", None),
+    "show_settings": ("GET", "/settings", None),
+    "part": ("GET", "/parts/customers", None),
 }
-TABLE = {**ACCESS, **OUTREACH_ACCESS, **TRANSFER_ACCESS}
-OF_OWNERS = {"delete", "export_person", "export", "import_"}
-REFUSED = {"owner": set[str](), "staff": OF_OWNERS, "service": OF_OWNERS | {"merge", "unmerge"}}
+# Endpoints whose last name another has as well.
+NAMED = {"home.show": "today", "parts.customers": "part"}
+TABLE = {**ACCESS, **OUTREACH_ACCESS, **TRANSFER_ACCESS, **HOME_ACCESS, **PARTS_ACCESS}
+# Who is not known yet: the short links of texts, and signing in and out, which look after themselves.
+OF_EVERYBODY = {"outreach.follow", *SIGN_IN_ACCESS}
+OF_OWNERS = {"delete", "export_person", "export", "import_", "begin_import", "show_settings"}
+OF_PEOPLE = {"merge", "unmerge", "merge_candidates", "today", "part"}
+REFUSED = {"owner": set[str](), "staff": OF_OWNERS, "service": OF_OWNERS | OF_PEOPLE}
 WITH_BODY = sorted(name for name, (_, _, body) in ROUTES.items() if body is not None)
+
+
+def name_of(endpoint: str) -> str:
+    return NAMED.get(endpoint, endpoint.partition(".")[2])
 
 
 class WebDatabase(MemoryDatabase):
@@ -85,11 +103,13 @@ def front() -> Front:
 
 
 def test_every_route_is_in_the_tables(front: Front) -> None:
-    """But health, which everybody may ask, and the short links of texts."""
-    rules = {rule.endpoint for rule in front.app.url_map.iter_rules() if not rule.endpoint.startswith("health.")}
-    assert rules == set(TABLE)
-    assert {endpoint.partition(".")[2] for endpoint in rules} == {*ROUTES, "follow"}
-    assert [endpoint for endpoint in TABLE if TABLE[endpoint] is PUBLIC] == ["outreach.follow"]
+    """But health and assets, which everybody may ask for, and what stands for who is not known yet."""
+    rules = {rule.endpoint for rule in front.app.url_map.iter_rules()}
+    rules = {endpoint for endpoint in rules if not endpoint.startswith(("health.", "assets."))}
+    whole = {**TABLE, **SIGN_IN_ACCESS}
+    assert rules == set(whole)
+    assert {name_of(endpoint) for endpoint in rules - OF_EVERYBODY} == {*ROUTES}
+    assert {endpoint for endpoint in whole if whole[endpoint] is PUBLIC} == OF_EVERYBODY
 
 
 @pytest.mark.parametrize("name", ROUTES)
@@ -97,7 +117,7 @@ def test_every_path_leads_where_it_is_meant_to(front: Front, name: str) -> None:
     """`export` and `import` are no customers' ids."""
     method, path, _ = ROUTES[name]
     endpoint, _ = front.app.url_map.bind("").match(path, method)
-    assert endpoint.partition(".")[2] == name
+    assert name_of(endpoint) == name
 
 
 @pytest.mark.parametrize("name", ROUTES)
@@ -105,7 +125,7 @@ def test_every_path_leads_where_it_is_meant_to(front: Front, name: str) -> None:
 def test_who_may_do_what(front: Front, name: str, role: str) -> None:
     """A body that is none shows who comes through: a role is looked at first."""
     may = name not in REFUSED[role]
-    [endpoint] = [endpoint for endpoint in TABLE if endpoint.partition(".")[2] == name]
+    [endpoint] = [endpoint for endpoint in TABLE if name_of(endpoint) == name]
     assert (role in TABLE[endpoint]) is may
     if not may:
         answer = front.send(name, role, data=b"{", content_type="application/json")

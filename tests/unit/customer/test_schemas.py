@@ -189,6 +189,7 @@ def test_an_entry_shows_what_its_kind_has_and_no_book_keeping() -> None:
         "price": 5,
         "told_at": at(1),
         "told_by": "x",
+        "changes": [{"at": at(1), "by": "x", "counts": True}],
         "awaits": None,
         "version": 3,
     }
