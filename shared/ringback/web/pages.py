@@ -82,12 +82,18 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A place in the navigation."""
+    """A place in the navigation; `others` are paths that belong to it, too."""
 
     label: str
     path: str
     icon: str
+    others: tuple[str, ...] = ()
     roles: frozenset[str] = frozenset({"owner", "staff"})
+
+    def leads_to(self, path: str) -> bool:
+        """Whether who is at `path` is here."""
+        inside = self.path != "/" and path.startswith(f"{self.path}/")
+        return path == self.path or inside or path.startswith(self.others)
 
 
 NAVIGATION = (
@@ -96,9 +102,9 @@ NAVIGATION = (
     Entry("Customers", "/customers", "people"),
     Entry("Leads", "/leads", "board"),
     Entry("Calls", "/calls", "phone"),
-    Entry("Messages", "/messages", "message"),
-    Entry("Automations", "/automations", "bolt"),
-    Entry("Settings", "/settings", "gear", frozenset({"owner"})),
+    Entry("Messages", "/messages", "message", ("/opt-outs", "/templates")),
+    Entry("Automations", "/automations", "bolt", ("/webhook-",)),
+    Entry("Settings", "/settings", "gear", roles=frozenset({"owner"})),
 )
 
 
