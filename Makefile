@@ -15,7 +15,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 	$(foreach name,shared call-ingest customer pipeline recovery notifier,--no-emit-package ringback-$(name)) \
 	$(DISTRIBUTIONS:%=%/pyproject.toml) requirements/build.in
 
-.PHONY: help setup run test test-fast screenshots lint format lock images compose-test manifests-test definitions clean
+.PHONY: help setup run test test-slow test-fast screenshots lint format lock images compose-test manifests-test definitions clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,7 +27,11 @@ run: setup ## Run all of Ringback on this machine
 
 test: $(VENV)/.dev setup broker browser lint ## Everything: lint, then all tests, on a real MongoDB and RabbitMQ and in a real browser
 	$(BIN)/pytest --numprocesses auto tests/unit tests/contract
-	$(BIN)/pytest --ignore tests/unit --ignore tests/contract
+	$(BIN)/pytest --numprocesses auto --dist loadfile tests/integration tests/e2e tests/browser tests/deploy
+	$(BIN)/pytest tests/faults
+
+test-slow: $(VENV)/.dev setup broker ## What make test leaves out because it takes minutes
+	$(BIN)/pytest -m slow
 
 test-fast: $(VENV)/.dev ## Tests that need no server (a few seconds)
 	$(BIN)/pytest --numprocesses auto tests/unit tests/contract

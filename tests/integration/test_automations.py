@@ -19,10 +19,12 @@ from pipeline.automation.loops import DueLoop, automation_loops
 from pipeline.automation.runs import MOST_A_DAY
 from pipeline.automation.triggers import PATIENCE
 from pipeline.events import subscriptions
+from pipeline.indexes import INDEXES
 from pipeline.outbound.store import DELIVERIES, load_endpoints
-from pipeline.store import INDEXES, find_lead
+from pipeline.store import find_lead
 from ringback.clock import rfc3339, system_clock
 from ringback.contracts.envelope import Event, decode, new_event
+from ringback.contracts.notes import LONGEST_NOTE
 from ringback.errors import ConcurrentUpdate
 from ringback.seals import seal_with
 from ringback.settings import load_settings
@@ -337,6 +339,29 @@ def test_an_appointment_whose_price_is_put_right_is_completed_once(shop: Shop) -
     assert len(shop.runs(rule_id)) == 1
 
 
+def test_an_appointment_whose_price_is_put_right_after_months_was_completed_long_since(shop: Shop) -> None:
+    rule_id, customer_id = shop.save(rule("appointment_completed")), shop.customer(ANNA)
+    shop.happen(shop.completed(customer_id))
+    shop.settle()
+    shop.later(days=60)
+    shop.database[store.FACTS].delete_many({"expires_at": {"$lte": shop.now}})
+    shop.happen(shop.completed(customer_id, price=9_000))
+    shop.settle()
+    assert len(shop.runs(rule_id)) == len(shop.told("sms.requested")) == 1
+    assert shop.dry_run(rule("appointment_completed"))["concerned"] == 0
+
+
+def test_a_note_fits_whatever_it_is_filled_in_with(shop: Shop) -> None:
+    notes = [{"type": "add_note", "text": text} for text in ("{name}", "{name}" * 1_600)]
+    rule_id = shop.save(rule("customer_created", *notes))
+    shop.customer(ANNA, None)
+    shop.settle()
+    assert [entry["reason"] for entry in shop.runs(rule_id)[0]["log"]] == ["no_text", "no_text"]
+    shop.customer(BOB, "Bartholomew")
+    shop.settle()
+    assert sorted(len(note.data["text"]) for note in shop.told("note.requested")) == [11, LONGEST_NOTE]
+
+
 def test_conditions_are_kept_with_what_they_saw(shop: Shop) -> None:
     conditions = [
         {"field": "source", "operator": "in", "value": ["call", "sms"]},
@@ -420,6 +445,22 @@ def test_a_missed_call_finds_its_customer_by_number_be_it_told_of_later(shop: Sh
     assert len(shop.told("sms.requested")) == 1
     [delivery] = shop.database[DELIVERIES].find({"endpoint_id": endpoint_id})
     assert (delivery["customer_id"], delivery["phone"]) == (customer_id, None)
+
+
+def test_who_gave_a_number_up_is_not_who_calls_from_it(shop: Shop) -> None:
+    shop.save(rule("missed_call_opened"))
+    former = shop.customer(ANNA, "Former")
+    changed = {"phone": BOB, "phones": [BOB]}
+    data = {"customer_id": former, "revision": "000000000002.000000", "changed": changed}
+    shop.happen(shop.event("customer.updated", former, data, (former, "2")))
+    shop.happen(shop.missed(ANNA))
+    shop.settle()
+    assert shop.told("sms.requested") == []
+    shop.customer(ANNA, "Present")
+    shop.later(seconds=10)
+    shop.settle()
+    [text] = shop.told("sms.requested")
+    assert (text.data["recipient"], text.data["body"]) == (ANNA, "Hello Present")
 
 
 def test_a_missed_call_of_nobody_known_is_told_by_number_in_the_end(shop: Shop) -> None:
@@ -559,6 +600,13 @@ def test_a_rule_that_goes_stops_what_waits_and_says_so(shop: Shop, deleted: bool
     assert shop.told("sms.requested") == []
 
 
+def test_an_index_finds_what_waits_among_all_that_a_rule_did(shop: Shop) -> None:
+    done = {"rule_id": "r", "customer_id": "c", "fired_at": NOON, "state": "done"}
+    shop.database[store.RUNS].insert_many([{"_id": str(number), **done} for number in range(50)])
+    waiting = shop.database[store.RUNS].find({"rule_id": "r", "state": "waiting"})
+    assert waiting.explain()["executionStats"]["totalDocsExamined"] == 0
+
+
 def test_a_rule_that_is_not_active_is_not_set_off(shop: Shop) -> None:
     rule_id = shop.save(rule("customer_created", active=False))
     shop.customer(ANNA)
@@ -658,6 +706,14 @@ def test_a_dry_run_is_asked_of_the_values_as_they_were(shop: Shop) -> None:
     assert shop.dry_run(rule(**there))["fired"] == 1
 
 
+def test_a_dry_run_counts_nobody_whom_nothing_would_have_happened_to(shop: Shop) -> None:
+    shop.happen(shop.segment_changed("c-unknown", "lead", "vip"))
+    shop.later(seconds=PATIENCE.total_seconds() + 1)
+    shop.settle()
+    told = shop.dry_run(rule("segment_changed"))
+    assert (told["concerned"], told["fired"]) == (0, 0)
+
+
 # Erasing.
 
 
@@ -686,6 +742,28 @@ def test_who_is_deleted_is_in_no_fact_run_or_delivery_any_more(shop: Shop) -> No
     states = {row["state"]: row["body"] for row in shop.database[DELIVERIES].find()}
     assert states == {"canceled": None}
     assert shop.told("sms.requested") == []
+
+
+def test_another_businesss_callers_stay_when_a_number_is_erased(shop: Shop) -> None:
+    rule_id, endpoint_id = shop.save(rule("missed_call_opened", wait(60))), shop.endpoint("missed_call_opened")
+    shop.happen(shop.missed(ANNA))
+    shop.later(seconds=PATIENCE.total_seconds() + 1)
+    shop.settle()
+    theirs = replace(shop.created("c-theirs", ANNA), business="other")
+    shop.happen(theirs, replace(shop.deleted("c-theirs"), business="other"))
+    [run], [delivery] = shop.runs(rule_id), shop.database[DELIVERIES].find({"endpoint_id": endpoint_id})
+    assert (run["state"], delivery["state"], delivery["phone"]) == ("waiting", "pending", ANNA)
+
+
+def test_what_waits_by_number_goes_with_the_numbers_that_a_deletion_tells(shop: Shop) -> None:
+    rule_id, endpoint_id = shop.save(rule("missed_call_opened", wait(60))), shop.endpoint("missed_call_opened")
+    shop.happen(shop.missed(ANNA))
+    shop.later(seconds=PATIENCE.total_seconds() + 1)
+    shop.settle()
+    data = {"customer_id": "c-late", "phones": [ANNA]}
+    shop.happen(shop.event("customer.deleted", "c-late", data, ("c-late",)))
+    [run], [delivery] = shop.runs(rule_id), shop.database[DELIVERIES].find({"endpoint_id": endpoint_id})
+    assert (run["state"], delivery["state"], delivery["body"]) == ("canceled", "canceled", None)
 
 
 def test_what_is_told_of_somebody_after_their_deletion_sets_nothing_off(shop: Shop) -> None:

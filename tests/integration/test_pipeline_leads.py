@@ -297,6 +297,15 @@ def test_many_cards_put_into_the_same_gap_keep_their_order(front: Front) -> None
     assert front.cards("limit=100") == {"new_lead": [top, *people[:28][::-1], people[28]]}
 
 
+def test_cards_that_were_put_into_the_same_gap_unseen_have_room_between(front: Front) -> None:
+    front.create(ANNA, BOB, CLEO, "id-dan", "id-eve")
+    for one in (ANNA, BOB):
+        front.move(one, "new_lead", after="id-eve", before="id-dan")
+    upper, lower = front.cards()["new_lead"][1:3]
+    front.move(CLEO, "new_lead", after=upper, before=lower)
+    assert front.cards() == {"new_lead": ["id-eve", upper, CLEO, lower, "id-dan"]}
+
+
 @pytest.mark.parametrize(
     "beside",
     [

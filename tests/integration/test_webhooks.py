@@ -5,9 +5,10 @@ import json
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -433,6 +434,29 @@ def test_a_receiver_that_drips_is_broken_off_in_time(receiver: Receiver) -> None
     answer = client.post(receiver.url(), b"{}", {})
     assert time.monotonic() - began < 5
     assert (answer.status, len(answer.body) <= 1024) == (200, True)
+
+
+@pytest.mark.parametrize("location", [b"/elsewhere", b"http://[::1", b"http://a/\xff"])
+def test_a_redirect_is_an_answer_of_which_no_more_is_read_than_of_any_other(location: bytes) -> None:
+    """Nor is it looked at where it leads: neither an endless body nor an odd address harms."""
+    sent = 0
+
+    def redirect(server: socket.socket) -> None:
+        nonlocal sent
+        with server.accept()[0] as connection, suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: " + location + b"\r\n\r\n")
+            while sent < 64 * 2**20:
+                sent += connection.send(bytes(2**16))
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=redirect, args=(server,))
+        thread.start()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        answer = WebhookClient(frozenset({address})).post(f"http://{address}/", b"{}", {})
+        thread.join()
+    assert answer.status == 302
+    assert sent < 64 * 2**20
 
 
 def test_a_receiver_that_says_nothing_is_broken_off_in_time(receiver: Receiver) -> None:

@@ -73,7 +73,8 @@ class RecordEvents:
 
     def _is_erased(self, work: UnitOfWork, request: Request, contact: Document) -> bool:
         customer = work.get(ERASED, self._sealed_customer(request.business, request.customer_id))
-        return customer is not None or contacts.is_erased_since(contact, request.at)
+        is_theirs = request.customer_id is None and contacts.is_erased_since(contact, request.at)
+        return customer is not None or is_theirs
 
     def _request_of(self, event: Event) -> Request:
         data, region = event.data, self.businesses[event.business].country
@@ -101,7 +102,8 @@ class RecordEvents:
         for event in events:
             owner = self._take_status(work, event)
             if owner is not None:
-                heed(work, self.seal, owner, event.data["error_code"], self.clock(), event.id)
+                data = event.data
+                heed(work, self.seal, owner, data["error_code"], data["at"], self.clock(), event.id)
 
     def _take_status(self, work: UnitOfWork, event: Event) -> Document | None:
         """The message that it is about, if that is known."""
@@ -157,10 +159,11 @@ class RecordEvents:
         theirs = store.load_messages_of_customers(work, business, customers)
         phones = {phone: event for event in events for phone in event.data.get("phones") or ()}
         phones |= {one["to"]: customers[one["customer_id"]] for one in theirs if one["to"] and one["customer_id"]}
+        # What other customers were told at a number that they have now, or had, is theirs.
         of_old = [
             one
             for one in store.load_messages_to(work, business, phones)
-            if one["to"] in phones and one["requested_at"] <= phones[one["to"]].time
+            if one["customer_id"] is None and one["to"] in phones and one["requested_at"] <= phones[one["to"]].time
         ]
         for message in {one["_id"]: one for one in (*theirs, *of_old)}.values():
             put_message(work, domain.erased(message, self.clock()), self.clock())

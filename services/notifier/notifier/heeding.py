@@ -16,22 +16,24 @@ from ringback.store.unit_of_work import UnitOfWork
 ACCOUNT_LINE = ":account"
 
 
-def heed(work: UnitOfWork, seal: Seal, message: Document, code: int | None, now: datetime, cause: str) -> None:
-    """Act upon the code of a message that was handed to Twilio; `cause` names what told it."""
+def heed(
+    work: UnitOfWork, seal: Seal, message: Document, code: int | None, at: datetime, now: datetime, cause: str
+) -> None:
+    """Act upon the code of a message that was handed to Twilio; `cause` names what told it, `at` is when it did."""
     verdict = VERDICTS.get(code or 0)
     if isinstance(verdict, OptedOut):
-        opt_out(work, seal, message, now, cause)
+        opt_out(work, seal, message, at, cause)
     if isinstance(verdict, Pause):
         pause(work, verdict, message, code, now)
 
 
-def opt_out(work: UnitOfWork, seal: Seal, message: Document, now: datetime, cause: str) -> None:
+def opt_out(work: UnitOfWork, seal: Seal, message: Document, at: datetime, cause: str) -> None:
     """Twilio refuses to text the number: it said STOP where we did not hear it."""
     if message["to"] is None:
         return
     store.load(work, CONTACTS, [consent_id(seal, message["business"], message["to"])])
     contact = contact_of(work, seal, message["business"], message["to"])
-    put_statement(work, contact, message["to"], consent.by_twilio(now), cause, message["traceparent"])
+    put_statement(work, contact, message["to"], consent.by_twilio(at), cause, message["traceparent"])
 
 
 def pause(

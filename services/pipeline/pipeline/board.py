@@ -84,6 +84,6 @@ def _decode(cursor: str) -> tuple[str, str]:
         rank, customer_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         for text in (rank, customer_id):
             str.encode(text)  # a lone surrogate is no text that MongoDB could compare with
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise Invalid("The cursor is not one of ours.", errors={"cursor": ["Not valid."]}) from error
     return rank, customer_id

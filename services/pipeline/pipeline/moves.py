@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pipeline import store
 from pipeline.domain import Document, Move, move_time, moved, placed
 from pipeline.people import Needs, People
-from pipeline.ranks import LOWEST, rank_between, top_rank
+from pipeline.ranks import LOWEST, own_rank_between, top_rank
 from pipeline.telling import Cause
 from ringback.businesses import Business
 from ringback.clock import Clock
@@ -89,7 +89,7 @@ class Moves:
             lower = column.last_before(upper)
         if upper is not None and lower >= upper:
             raise StaleNeighbour("These cards are no longer in this order.")
-        return rank_between(lower, upper) if lower else top_rank(root["_id"], people.now, upper)
+        return own_rank_between(lower, upper, root["_id"]) if lower else top_rank(root["_id"], people.now, upper)
 
 
 @dataclass(frozen=True, slots=True)

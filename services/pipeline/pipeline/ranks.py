@@ -20,14 +20,18 @@ LOWEST = ""
 def entry_rank(entered_at: datetime, customer_id: str) -> str:
     """Where a card stands that nobody placed: what came into the column last is on top."""
     age = LATEST - max(0, round(entered_at.timestamp() * 1000))
-    tie = zlib.crc32(customer_id.encode()) % BASE**TIE_DIGITS
-    return _digits(age, TIME_DIGITS) + _digits(tie, TIE_DIGITS) + MIDDLE
+    return _digits(age, TIME_DIGITS) + _tie(customer_id)
 
 
 def top_rank(customer_id: str, now: datetime, highest: str | None) -> str:
     """A rank above the card that is on top: as if it came in now, which keeps ranks short wherever that is enough."""
     entered = entry_rank(now, customer_id)
-    return entered if highest is None or entered < highest else rank_between(LOWEST, highest)
+    return entered if highest is None or entered < highest else own_rank_between(LOWEST, highest, customer_id)
+
+
+def own_rank_between(lower: str, upper: str | None, customer_id: str) -> str:
+    """As `rank_between`, another one for each card: of two that are put into the same gap there is room between."""
+    return rank_between(lower, upper) + _tie(customer_id)
 
 
 def rank_between(lower: str, upper: str | None) -> str:
@@ -41,6 +45,10 @@ def rank_between(lower: str, upper: str | None) -> str:
         if high != low:
             upper = None
         prefix += DIGITS[low]
+
+
+def _tie(customer_id: str) -> str:
+    return _digits(zlib.crc32(customer_id.encode()) % BASE**TIE_DIGITS, TIE_DIGITS) + MIDDLE
 
 
 def _digit(rank: str | None, place: int, otherwise: int) -> int:

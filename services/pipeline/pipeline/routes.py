@@ -72,8 +72,11 @@ class Api:
 
     def period(self, query: Mapping[str, Any]) -> tuple[datetime, datetime]:
         """From and until; a day begins and ends by the business's clock. Raises Invalid."""
-        until = self._moment(query["until"]) or self.clock()
-        since = self._moment(query["since"]) or until - FUNNEL_DAYS
+        try:
+            until = self._moment(query["until"]) or self.clock()
+            since = self._moment(query["since"]) or until - FUNNEL_DAYS
+        except OverflowError as error:
+            raise Invalid("Not a period.", errors={"to": ["There are no such days."]}) from error
         if not timedelta(0) < until - since <= MOST_DAYS:
             raise Invalid("Not a period.", errors={"to": [f"After `from`, by at most {MOST_DAYS.days} days."]})
         return since, until

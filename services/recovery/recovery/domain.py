@@ -243,7 +243,10 @@ def _suppressed_reason(ledger: Mapping[str, Any], episode: Episode, rules: TextB
         status = attempts[-1].get("status")
         return attempts[-1]["why"] or status if status in {None, *UNSENT} else None
     recently = text_back.is_recently_texted(rules, episode.misses[0], requested_at(ledger))
-    return text_back.RECENTLY_TEXTED if rules.enabled and recently else None
+    if rules.enabled and recently:
+        return text_back.RECENTLY_TEXTED
+    given_up = all(miss["reason"] == text_back.GIVEN_UP for miss in episode.misses)
+    return text_back.TOO_LATE if rules.enabled and given_up else None
 
 
 def _response(episode: Episode, due_at: datetime, opening: Opening) -> Document:
@@ -282,12 +285,14 @@ def requested_at(ledger: Mapping[str, Any]) -> list[datetime]:
 
 
 def text_back_due_at(ledger: Mapping[str, Any], episode: Episode, rules: TextBackRules) -> datetime | None:
-    """Not while they call again: they may be talking with somebody."""
+    """Not while they call again: they may be talking with somebody. What tells that the first call ended can come
+    later than the next call does."""
     if episode.resolution:
         return None
     against = [act["at"] for act in episode.happened[NOT_TEXTED]]
     due = text_back.due_at(rules, episode.misses, requested_at(ledger), against)
-    going_on = [call["at"] + text_back.EXPIRES for call in ledger["started"] if call["at"] >= episode.opened_at]
+    since = min(episode.opened_at, episode.misses[0].get("began_at") or episode.opened_at)
+    going_on = [call["at"] + text_back.EXPIRES for call in ledger["started"] if call["at"] >= since]
     return due and max([due, *going_on])
 
 

@@ -71,6 +71,7 @@ class Kind(NamedTuple):
 def _need_call(event: Event, needs: Needs) -> None:
     sid, phone = event.data["call_sid"], _number(event, "caller")
     needs.calls.add(call_id_of(event.business, sid))
+    needs.erased.add(call_id_of(event.business, sid))
     needs.ledgers.add(ledger_id_of(event.business, phone, sid))
     needs.names[event.business].add(item_id_of(event.business, sid))
     nameless = nameless_id_of(event.business, phone, sid)
@@ -85,6 +86,8 @@ def _take_call(callers: Callers, event: Event) -> None:
     ledger_id = ledger_id_of(event.business, phone, data["call_sid"])
     call_id = call_id_of(event.business, data["call_sid"])
     nameless = nameless_id_of(event.business, phone, data["call_sid"])
+    if callers.erased_until(call_id):
+        return
     if callers.is_erased(of_customer(nameless) if nameless else ledger_id, data["at"]):
         callers.forget_call(call_id, data["at"])
         return
@@ -107,6 +110,7 @@ def _take_started(callers: Callers, event: Event) -> None:
     ledger_id = phone_ledger(event.business, phone)
     ledger = callers.ledger(event.business, ledger_id, phone)
     is_known = callers.is_settled(item_id_of(event.business, data["call_sid"]), ledger)
+    is_known = is_known or bool(callers.erased_until(call_id_of(event.business, data["call_sid"])))
     if not is_known and not callers.is_erased(ledger_id, data["at"]):
         callers.ledgers.put(with_started(ledger, data["call_sid"], data["at"]))
 

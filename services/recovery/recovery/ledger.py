@@ -3,10 +3,10 @@
 A ledger: {_id, business, phone, caller, calls, replies, bookings, texts, acts, …}. Each list is sorted by time and
 holds one entry for a key; what several events say of one thing is merged by weight, never by arrival.
 
-`calls` that ended: {sid, at, outcome, reason, kind, voicemail, answered_at, parts, count}; `count` calls are summed
-up in one when there are too many. `started`: {sid, at}, calls that go on. `replies`: {sid, at}. `bookings`:
-{appointment_id, at, status, price, currency, …}. `texts`, ours: {request_id, at, by, body, status, told_at, why};
-`by` is None for a text back. `acts` of people and timers: {id, at, kind, by, …}.
+`calls` that ended: {sid, at, outcome, reason, kind, voicemail, answered_at, began_at, parts, count}; `count` calls
+are summed up in one when there are too many. `started`: {sid, at}, calls that go on. `replies`: {sid, at}.
+`bookings`: {appointment_id, at, status, price, currency, …}. `texts`, ours: {request_id, at, by, body, status,
+told_at, why}; `by` is None for a text back. `acts` of people and timers: {id, at, kind, by, …}.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -73,6 +73,7 @@ def call_of(event_type: str, data: Mapping[str, Any]) -> Document:
         "kind": data["caller_kind"],
         "voicemail": data.get("voicemail", False),
         "answered_at": data.get("answered_at"),
+        "began_at": None,
         "parts": [],
         "count": 1,
     }
@@ -80,17 +81,20 @@ def call_of(event_type: str, data: Mapping[str, Any]) -> Document:
 
 def with_call(ledger: Document, call: Document) -> Document:
     """Of contradicting ends of a call the better evidence counts, of two alike the earlier."""
-    ledger, known = without(ledger, "started", call["sid"]), find(ledger, "calls", call["sid"])
+    began, known = find(ledger, "started", call["sid"]), find(ledger, "calls", call["sid"])
+    ledger = without(ledger, "started", call["sid"])
     if known is None:
-        return put(ledger, "calls", call)
+        return put(ledger, "calls", call | {"began_at": began["at"] if began else None})
     better = max(known, call, key=_evidence)
-    return put(ledger, "calls", {**better, "parts": known["parts"], "count": known["count"]})
+    kept = {name: known.get(name) for name in ("parts", "count", "began_at")}
+    return put(ledger, "calls", {**better, **kept})
 
 
 def with_started(ledger: Document, call_sid: str, at: datetime) -> Document:
-    """A call that goes on, unless it is over."""
-    if find(ledger, "calls", call_sid):
-        return ledger
+    """A call that goes on, or when one that is over began."""
+    ended = find(ledger, "calls", call_sid)
+    if ended:
+        return put(ledger, "calls", {**ended, "began_at": min(at, ended.get("began_at") or at)})
     return put(ledger, "started", {"sid": call_sid, "at": at})
 
 

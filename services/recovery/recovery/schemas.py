@@ -124,9 +124,13 @@ class SummaryQuery(Schema):
 
 
 def period_of(query: Mapping[str, Any], now: datetime, zone: tzinfo) -> tuple[datetime, datetime]:
-    """From when to when. Raises Invalid when that is nothing, or too long."""
-    until = _moment(query["until"] or now.astimezone(zone).date(), zone, timedelta(days=1))
-    since = _moment(query["since"] or until.astimezone(zone).date() - USUAL_PERIOD, zone)
+    """From when to when. Raises Invalid when that is nothing, too long, or at an end of the calendar."""
+    try:
+        until = _moment(query["until"] or now.astimezone(zone).date(), zone, timedelta(days=1))
+        since = _moment(query["since"] or until.astimezone(zone).date() - USUAL_PERIOD, zone)
+    except OverflowError as error:
+        field = "from" if query["since"] and not query["until"] else "to"
+        raise Invalid("Some fields are not valid.", errors={field: ["Out of range."]}) from error
     if not since < until:
         raise Invalid("Some fields are not valid.", errors={"to": ["Not after `from`."]})
     if until - since > LONGEST_PERIOD:

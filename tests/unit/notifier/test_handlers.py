@@ -12,6 +12,7 @@ from notifier import domain
 from notifier.domain import Document
 from notifier.handlers import KEEP_UNKNOWN_SIDS
 from notifier.heeding import ACCOUNT_LINE
+from notifier.outcomes import Accepted
 from notifier.sids import sid_id
 from notifier.store import CONTACTS, MESSAGES, SIDS
 from notifier.telling import put_message
@@ -210,3 +211,23 @@ def test_a_text_on_its_way_ends_as_twilio_says_and_is_not_told_of() -> None:
     message: Document = shop.message()
     assert (message["state"], message["to"], shop.told()) == ("delivered", None, [])
     assert message["history"][-1]["at"] == T0 + timedelta(seconds=6)
+
+
+def test_a_late_word_of_a_refusal_does_not_undo_the_consent_that_came_after_it() -> None:
+    shop = Shop()
+    shop.happen(requested())
+    shop.send(Accepted(SID, "queued"))
+    shop.wait(minutes=10)
+    shop.happen(received("opt_in", "START", at=shop.now))
+    shop.wait(minutes=10)
+    shop.happen(status_changed("failed", at=T0, error_code=21610))
+    assert not shop.contact()["opted_out"]
+
+
+def test_a_number_that_is_somebody_elses_now_keeps_their_texts() -> None:
+    shop = Shop()
+    shop.happen(requested("r1", customer_id="c1"), requested("r2", customer_id="c2"), requested("r3"))
+    shop.happen(deleted("c1", at=shop.now, phones=[BOB]))
+    shop.happen(requested("r4", customer_id="c2"))
+    assert [shop.message(f"r{number}")["erased"] for number in (1, 2, 3, 4)] == [True, False, True, False]
+    assert shop.state("r2") == shop.state("r4") == ("pending", None)

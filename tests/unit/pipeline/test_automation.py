@@ -13,6 +13,7 @@ from pymongo import DeleteOne, UpdateOne
 
 from pipeline import store as leads_store
 from pipeline.automation import store
+from pipeline.automation.actions import text_problem
 from pipeline.automation.events import automation_subscriptions
 from pipeline.automation.fields import FIELDS, OPERATORS
 from pipeline.automation.firing import Firing
@@ -277,6 +278,12 @@ def test_an_erased_run_waits_no_more_and_one_that_is_over_stays_what_it_was() ->
         assert (blank["state"], blank["customer_id"], blank["phone"], blank["event_id"]) == (state, None, None, None)
         assert blank["expires_at"] == at(5) + KEPT_ERASED
         assert (blank["values"], blank["data"], blank["conditions"][0]["seen"]) == ({}, {}, None)
+
+
+def test_of_a_text_of_nothing_but_placeholders_nothing_may_be_left() -> None:
+    lead = {"_id": "c", "phone": ANNA, "name": None}
+    assert text_problem(demo(), lead, {"body": "{name}"}) == "no_text"
+    assert text_problem(demo(), {**lead, "name": "Anna"}, {"body": "{name}"}) is None
 
 
 # Whatever the order, and however often.

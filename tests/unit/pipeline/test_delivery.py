@@ -89,6 +89,7 @@ def test_who_asks_for_time_gets_it_within_bounds() -> None:
     assert asked(format_datetime(T0 + timedelta(minutes=7), usegmt=True)) == 420
     assert asked(format_datetime(T0 - timedelta(days=1), usegmt=True)) == 5
     assert asked(format_datetime(datetime(9999, 12, 31, tzinfo=UTC), usegmt=True)) == 12 * 3600
+    assert asked("Mon, 01 Jan 99999999999 00:00:00 GMT") == 5
 
 
 @given(st.none() | st.text(max_size=40) | st.from_regex(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} .*"))

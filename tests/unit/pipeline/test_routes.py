@@ -1,5 +1,6 @@
 """The API of leads refuses what it must before anything is looked up or written."""
 
+import base64
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -21,6 +22,10 @@ ROUTES: dict[str, tuple[str, str, Any]] = {
     "leads.funnel": ("GET", "/leads/funnel", None),
     "leads.move_stage": ("POST", "/customers/x/move-stage", {"stage": "contacted"}),
 }
+
+
+# JSON that is nested deeper than Python reads it.
+DEEP = base64.urlsafe_b64encode(b"[" * 1500).decode()
 
 
 class Untouchable(MemoryDatabase):
@@ -111,6 +116,7 @@ def test_a_body_that_is_no_object_is_refused(front: Front, body: bytes) -> None:
         ("q", f"q={'x' * 201}"),
         ("colour", "colour=red"),
         ("cursor", "stage=lost&cursor=abc"),
+        ("cursor", f"stage=lost&cursor={DEEP}"),
     ],
 )
 def test_a_board_that_cannot_be_is_refused_with_the_field(front: Front, field: str, query: str) -> None:
@@ -128,6 +134,7 @@ def test_a_board_that_cannot_be_is_refused_with_the_field(front: Front, field: s
         ("to", "from=2026-02-01&to=2026-02-01"),
         ("to", "from=2020-01-01&to=2026-01-01"),
         ("from", "from=0001-01-01T00:00:00%2B23:59"),
+        ("to", "to=0001-01-05"),
         ("source", "source="),
         ("until", "until=2026-01-01"),
     ],

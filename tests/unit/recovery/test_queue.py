@@ -303,6 +303,13 @@ def everything(queue: Queue) -> str:
     return str([queue.database.documents(name) for name in names])
 
 
+@pytest.mark.parametrize("late", [missed("CA1", 6), answered("CA1", 6), started("CA1", 6)])
+def test_a_late_end_of_an_erased_call_is_nobodys(late: Event) -> None:
+    queue = Queue(now=at(10)).take(created(), missed("CA1", 1, reason="abandoned"), deleted(5), late)
+    assert [item["erased"] for item in queue.items] == [True]
+    assert not queue.database.documents(CALLERS)
+
+
 def test_who_is_erased_leaves_figures_only() -> None:
     queue = Queue().take(*HISTORY[:10]).take(deleted(100))
     left = everything(queue)

@@ -222,3 +222,29 @@ def test_who_is_not_there_any_more_is_no_error() -> None:
     queue = Queue()
     Timers(cast(Database, queue.database), BUSINESSES, lambda: T0 + timedelta(1), SEAL).wake(["demo:gone"])
     assert queue.items == []
+
+
+def test_who_calls_again_before_the_first_end_is_known_is_not_texted_meanwhile() -> None:
+    queue = Queue().take(started("CA1"), started("CA2", 0.9), missed("CA1", 1)).wait(minutes=5)
+    assert requests(queue) == []
+    queue.take(missed("CA2", 5)).wait(minutes=1)
+    assert len(requests(queue)) == 1
+
+
+def test_when_a_call_began_may_be_told_after_its_end() -> None:
+    queue = Queue().take(started("CA2", 0.9), missed("CA1", 1), started("CA1")).wait(minutes=5)
+    assert requests(queue) == []
+
+
+def test_a_call_that_began_before_holds_up_no_text() -> None:
+    queue = Queue().take(started("CA0"), started("CA1", 1), missed("CA1", 2)).wait(minutes=3)
+    assert len(requests(queue)) == 1
+
+
+def test_nobody_is_texted_about_a_call_that_was_given_up_hours_after_it_began() -> None:
+    queue = Queue(now=at(255)).take(started("CA1"), answered("CA2", 10), missed("CA1", 255, reason="timeout"))
+    queue.wait(minutes=2)
+    assert requests(queue) == []
+    assert (queue.item["state"], queue.item["suppressed_reason"]) == ("new", "too_late")
+    queue.take(missed("CA3", 260)).wait(minutes=5)
+    assert len(requests(queue)) == 1

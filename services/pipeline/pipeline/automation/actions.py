@@ -14,6 +14,7 @@ from pipeline.telling import Cause
 from ringback import templates
 from ringback.businesses import Business
 from ringback.contracts.envelope import Event, event_id, new_event
+from ringback.contracts.notes import LONGEST_NOTE
 from ringback.phone import NOT_TEXTABLE, identify
 from ringback.store.mongo import Document
 from ringback.store.unit_of_work import UnitOfWork
@@ -22,6 +23,8 @@ from ringback.store.unit_of_work import UnitOfWork
 TEXT_EXPIRES = timedelta(hours=12)
 
 DONE, SKIPPED, WAITING = "done", "skipped", "waiting"
+# Of a text of nothing but placeholders nothing may be left once they are filled in.
+NO_TEXT = "no_text"
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,10 @@ def text_problem(business: Business, lead: Document | None, action: Mapping[str,
         return "own_number"
     if identify(phone, business.country).kind in NOT_TEXTABLE:
         return "not_textable"
-    return None if text_of(business, action) else "no_such_template"
+    text = text_of(business, action)
+    if not text:
+        return "no_such_template"
+    return None if filled(business, lead, text).strip() else NO_TEXT
 
 
 def text_of(business: Business, action: Mapping[str, Any]) -> str | None:
@@ -105,11 +111,13 @@ def _add_note(scene: Scene, run: Document, action: Mapping[str, Any]) -> Result:
     lead = scene.people.root_of(run["customer_id"]) if run["customer_id"] else None
     if lead is None:
         return _skipped("unknown_customer")
-    note_id = action_id(run)
+    note_id, text = action_id(run), filled(scene.business, lead, action["text"])[:LONGEST_NOTE]
+    if not text.strip():
+        return _skipped(NO_TEXT)
     data = {
         "note_id": note_id,
         "customer_id": lead["_id"],
-        "text": filled(scene.business, lead, action["text"]),
+        "text": text,
         "author": run["rule_name"],
         "at": scene.now,
     }

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pipeline.appointments import appointment_id_of
 from pipeline.automation import store
 from pipeline.automation.leads import lead_of, load_leads, shown_customer, values_of
 from pipeline.automation.rules import Values, is_concerned
@@ -15,6 +16,8 @@ from pipeline.automation.runs import LOOP, MOST_A_DAY, STOPPED, WAITING, finishe
 from pipeline.automation.triggers import FIRED, NOBODY, PENDING, fact_of, looked_for, settled
 from pipeline.outbound.sending import Message, send, subscribed
 from pipeline.outbound.store import load_endpoints
+from pipeline.stages import CONVERTED
+from pipeline.store import APPOINTMENTS
 from ringback.businesses import Business
 from ringback.clock import Clock
 from ringback.contracts.envelope import Event
@@ -33,11 +36,21 @@ class RecordFacts:
 
     def __call__(self, work: UnitOfWork, events: Sequence[Event]) -> None:
         now = self.clock()
-        facts = {fact["_id"]: fact for fact in (fact_of(event, now) for event in events)}
+        facts = {fact["_id"]: fact for fact in (fact_of(event, now, _first_at(work, event)) for event in events)}
         known = {fact["_id"] for fact in store.load_facts(work, facts)}
         for fact_id, fact in facts.items():
             if fact_id not in known:
                 work.save(store.FACTS, fact)
+
+
+def _first_at(work: UnitOfWork, event: Event) -> datetime | None:
+    """When an appointment was completed first, of which the leads' part of the same unit of work knows longer."""
+    if event.type != "appointment.completed":
+        return None
+    appointment_id = appointment_id_of(event.business, event.data["appointment_id"])
+    known = work.get(APPOINTMENTS, appointment_id)
+    times: list[datetime] = known["marks"].get(CONVERTED.key, []) if known else []
+    return times[0] if times else None
 
 
 @dataclass(frozen=True)

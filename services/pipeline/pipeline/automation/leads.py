@@ -26,14 +26,17 @@ def load_leads(work: UnitOfWork, facts: Iterable[Document]) -> None:
 
 
 def lead_of(work: UnitOfWork, fact: Document) -> Document | None:
-    """The lead on the board that a fact is about, by id or by number; None when it is not known."""
+    """The lead on the board that a fact is about, by id or by number; None when it is not known.
+
+    Who gave a number up is not who calls from it.
+    """
     if fact["customer_id"]:
         return _root(work, fact["customer_id"])
     if not fact["phone"]:
         return None
     number = work.get(store.NUMBERS, number_id_of(fact["business"], fact["phone"]))
     roots = (_root(work, holder) for holder in (number["holders"] if number else ()))
-    return next((root for root in roots if root is not None), None)
+    return next((root for root in roots if root is not None and fact["phone"] in root["phones"]), None)
 
 
 def _root(work: UnitOfWork, customer_id: str) -> Document | None:

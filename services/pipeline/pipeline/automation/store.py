@@ -8,11 +8,12 @@ pending or waiting is due at `due_at`.
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, DeleteOne, IndexModel, UpdateMany
 
 from pipeline.automation.runs import KEPT, SKIPPED, STOPPED, WAITING
+from pipeline.automation.triggers import FIRED, PENDING
+from pipeline.outbound.store import Phones, about
 from ringback.store.database import Database, Indexes
 from ringback.store.mongo import Document, translated_errors
 from ringback.store.paging import Page, keyset_page
@@ -41,6 +42,7 @@ INDEXES: Indexes = {
         IndexModel([("business", ASCENDING), *NEWEST_FIRED]),
         IndexModel([("rule_id", ASCENDING), *NEWEST_FIRED]),
         IndexModel([("rule_id", ASCENDING), ("customer_id", ASCENDING), ("fired_at", DESCENDING)]),
+        IndexModel([("rule_id", ASCENDING), ("state", ASCENDING)], partialFilterExpression={"state": WAITING}),
         IndexModel([("told", ASCENDING)]),
         BY_PHONE,
         BY_CUSTOMER,
@@ -100,8 +102,8 @@ def load_facts(work: UnitOfWork, ids: Iterable[str]) -> list[Document]:
 
 
 def recent_facts(database: Database, business: str, trigger: str, since: datetime, limit: int) -> list[Document]:
-    """What could have set rules off since then, the newest first."""
-    query = {"business": business, "trigger": trigger, "at": {"$gte": since}}
+    """What set rules off since then, or is about to, the newest first."""
+    query = {"business": business, "trigger": trigger, "at": {"$gte": since}, "state": {"$in": [PENDING, FIRED]}}
     with translated_errors():
         return list(database[FACTS].find(query).sort("at", DESCENDING).limit(limit))
 
@@ -175,15 +177,9 @@ def put_off(database: Database, collection: str, document_id: str, until: dateti
         database[collection].update_one({"_id": document_id, "due_at": {"$type": "date"}}, change)
 
 
-def load_runs_about(work: UnitOfWork, customer_ids: Iterable[str], phones: Iterable[str]) -> list[Document]:
-    return work.load(RUNS, _about(customer_ids, phones))
+def load_runs_about(work: UnitOfWork, customer_ids: Iterable[str], phones: Phones) -> list[Document]:
+    return work.load(RUNS, about(customer_ids, phones))
 
 
-def load_facts_about(work: UnitOfWork, customer_ids: Iterable[str], phones: Iterable[str]) -> list[Document]:
-    return work.load(FACTS, _about(customer_ids, phones))
-
-
-def _about(customer_ids: Iterable[str], phones: Iterable[str]) -> dict[str, Any]:
-    ids = {"customer_id": {"$in": sorted(customer_ids), "$type": "string"}}
-    numbers = {"phone": {"$in": sorted(phones), "$type": "string"}}
-    return {"$or": [ids, numbers]}
+def load_facts_about(work: UnitOfWork, customer_ids: Iterable[str], phones: Phones) -> list[Document]:
+    return work.load(FACTS, about(customer_ids, phones))

@@ -106,8 +106,8 @@ TRIGGERS: Mapping[str, Trigger] = {
 }
 
 
-def fact_of(event: Event, now: datetime) -> Document:
-    """What is kept of an event of one of TRIGGERS."""
+def fact_of(event: Event, now: datetime, first_at: datetime | None = None) -> Document:
+    """What is kept of an event of one of TRIGGERS. `first_at`: when it happened, if this only tells of it again."""
     trigger, phone = TRIGGERS[event.type], event.data.get("phone")
     identifies = event.type == "missed_call.opened" and E164.fullmatch(phone or "")
     fact = {
@@ -125,7 +125,7 @@ def fact_of(event: Event, now: datetime) -> Document:
         "due_at": now,
         "expires_at": now + KEPT,
     }
-    return settled(fact, TOO_OLD) if event.time < now - OLDEST else fact
+    return settled(fact, TOO_OLD) if (first_at or event.time) < now - OLDEST else fact
 
 
 def settled(fact: Document, state: str) -> Document:

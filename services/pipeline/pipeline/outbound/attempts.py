@@ -54,7 +54,7 @@ def _moment(text: str, now: datetime) -> datetime:
         return now + timedelta(seconds=int(text))
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return now
     return moment.replace(tzinfo=moment.tzinfo or UTC)
 

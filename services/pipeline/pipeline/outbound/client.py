@@ -79,7 +79,7 @@ class WebhookClient:
             deadline.end()
 
     def _session(self, deadline: "Deadline") -> requests.Session:
-        session = requests.Session()
+        session = Session()
         session.trust_env = False
         adapter = GuardedAdapter(Guard(self.allowed, self.resolve, deadline, self.connect_seconds))
         for scheme in ("https://", "http://"):
@@ -97,6 +97,13 @@ class WebhookClient:
             verify=self.verify,
         ) as response:
             return Answer(response.status_code, _beginning(response), response.headers.get("Retry-After"))
+
+
+class Session(requests.Session):
+    """Sees no redirects: those that are not to be followed requests reads to their end and makes requests of."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
 
 
 def _beginning(response: requests.Response) -> str:

@@ -22,6 +22,9 @@ from ringback.store.unit_of_work import UnitOfWork
 
 ENDPOINTS = "webhook_endpoints"
 DELIVERIES = "webhook_deliveries"
+Phones = Mapping[str, Iterable[str]]
+"""By business, numbers of its customers."""
+
 KEPT = timedelta(days=30)
 # Longer than an attempt may take. An attempt whose process died is made again after that.
 CLAIM = timedelta(seconds=90)
@@ -59,11 +62,19 @@ def load_deliveries(work: UnitOfWork, ids: Iterable[str]) -> list[Document]:
     return work.load(DELIVERIES, {"_id": {"$in": sorted(ids)}})
 
 
-def load_deliveries_about(work: UnitOfWork, customer_ids: Iterable[str], phones: Iterable[str]) -> list[Document]:
+def load_deliveries_about(work: UnitOfWork, customer_ids: Iterable[str], phones: Phones) -> list[Document]:
     """What was sent, or is to be, about these people."""
+    return work.load(DELIVERIES, about(customer_ids, phones))
+
+
+def about(customer_ids: Iterable[str], phones: Phones) -> dict[str, Any]:
+    """Finds what is about these people; a number is somebody else with another business."""
     ids = {"customer_id": {"$in": sorted(customer_ids), "$type": "string"}}
-    numbers = {"phone": {"$in": sorted(phones), "$type": "string"}}
-    return work.load(DELIVERIES, {"$or": [ids, numbers]})
+    numbers = [
+        {"business": business, "phone": {"$in": sorted(theirs), "$type": "string"}}
+        for business, theirs in sorted(phones.items())
+    ]
+    return {"$or": [ids, *numbers]}
 
 
 def find_endpoint(database: Database, business: str, endpoint_id: str) -> Document | None:
