@@ -16,6 +16,7 @@ from pipeline.automation import store as automation_store
 from pipeline.automation.recipes import RECIPES
 from pipeline.automation.runs import finished, logged, new_run
 from pipeline.automation.store import FACTS, RULES, RUNS
+from pipeline.automation.triggers import FIRED
 from pipeline.outbound.attempts import Outcome
 from pipeline.outbound.deliveries import attempted, new_delivery
 from pipeline.outbound.store import DELIVERIES, ENDPOINTS
@@ -145,6 +146,7 @@ class Shop:
             "phone": None,
             "values": {**values, "stage": "converted", "previous_stage": "contacted"},
             "data": {},
+            "state": FIRED,
         }
         run = logged(new_run(rule, fact, values, (), NOW), NOW, "skipped", reason="no_number")
         self.database.insert(FACTS, fact)

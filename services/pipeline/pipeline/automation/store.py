@@ -8,6 +8,7 @@ pending or waiting is due at `due_at`.
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, DeleteOne, IndexModel, UpdateMany
 
