@@ -36,8 +36,13 @@ def mongo_server(folder: Path) -> MongoServer:
 
 @contextmanager
 def fresh_database(server: MongoServer) -> Iterator[str]:
-    """A URL whose database, and every one named after it, is dropped at the end."""
+    """A URL whose database, and every one named after it, is dropped at the end.
+
+    Nothing expires meanwhile: a test has a clock of its own, and what is new by that may be long past by MongoDB's.
+    """
     name = f"test_{uuid.uuid4().hex[:12]}"
+    with MongoClient[dict[str, Any]](server.url) as client:
+        client.admin.command("setParameter", 1, ttlMonitorEnabled=False)
     yield with_database(server.url, name)
     server.heal()
     with MongoClient[dict[str, Any]](server.url) as client:
