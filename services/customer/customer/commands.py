@@ -32,15 +32,6 @@ APPOINTMENT_FIELDS = ("starts_at", "service", "price", "currency", "status")
 # What a person says of an appointment comes after all that was said of it, whatever the clock that dated that.
 NEXT = timedelta(milliseconds=1)
 
-Check = Callable[[int], None]
-"""Raises when a customer of this version is not to be changed."""
-
-
-class StaleVersion(Conflict):
-    """The customer was changed since it was read."""
-
-    code = "stale_version"
-
 
 class DuplicateCustomer(Conflict):
     """The number is another customer's; `extra` names them."""
@@ -49,6 +40,10 @@ class DuplicateCustomer(Conflict):
 
     def __init__(self, customer_id: str) -> None:
         super().__init__("A customer with this number exists already.", extra={"customer_id": customer_id})
+
+
+Check = Callable[[int], None]
+"""Raises when a customer of this version is not to be changed."""
 
 
 def any_version(_version: int) -> None:

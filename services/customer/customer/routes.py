@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 from customer import store
-from customer.commands import Check, Desk, StaleVersion
+from customer.commands import Desk
 from customer.domain import Document
 from customer.history import history_of
 from customer.lifecycle import Lifecycle
@@ -34,7 +34,7 @@ from customer.schemas import (
     dump_entry,
 )
 from customer.suggestions import alike, page_of_suggestions
-from ringback.errors import Invalid, NotFound, PreconditionFailed
+from ringback.errors import Invalid, NotFound
 from ringback.phone import to_e164
 from ringback.seals import Seal
 from ringback.settings import Settings
@@ -44,6 +44,7 @@ from ringback.web.access import EVERY_ROLE, Access, principal
 from ringback.web.bodies import load_body
 from ringback.web.idempotency import request_key
 from ringback.web.queries import PageQuery, load
+from ringback.web.versions import unless_stale
 
 OWNER = frozenset({"owner"})
 # What takes a person's judgement: no system does it by itself.
@@ -240,19 +241,6 @@ def _lifecycle(customers: Blueprint, api: Api) -> None:
     def export_person(customer_id: str) -> Response:
         """Everything stored of one person."""
         return jsonify(api.lifecycle.export_person(principal().business, customer_id))
-
-
-def unless_stale(version: int | None) -> Check:
-    """Refuses to change another version than the caller read: by If-Match (RFC 9110 section 13.1.1) or by body."""
-    wanted = request.if_match if "If-Match" in request.headers else None
-
-    def check(stored: int) -> None:
-        if wanted is not None and not wanted.contains(str(stored)):
-            raise PreconditionFailed("The customer was changed since it was read.", code="stale_version")
-        if version is not None and version != stored:
-            raise StaleVersion("The customer was changed since it was read.")
-
-    return check
 
 
 def search_words(text: str) -> list[str]:

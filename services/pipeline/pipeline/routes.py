@@ -12,7 +12,6 @@ from pipeline import store
 from pipeline.board import Board
 from pipeline.funnel import funnel_of
 from pipeline.moves import Beside, Moves
-from pipeline.outbound.versions import unless_stale
 from pipeline.schemas import BoardQuery, ColumnSchema, FunnelQuery, LeadSchema, MoveBody, with_seconds
 from pipeline.search import search_words
 from pipeline.store import Document, Filters
@@ -24,6 +23,7 @@ from ringback.store.database import Database
 from ringback.web.access import EVERY_ROLE, Access, principal
 from ringback.web.bodies import load_body
 from ringback.web.queries import load
+from ringback.web.versions import unless_stale
 
 ACCESS: Access = {
     "leads.board": EVERY_ROLE,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from customer.commands import Desk, DuplicateCustomer, StaleVersion
+from customer.commands import Desk, DuplicateCustomer
 from customer.domain import hidden, new_own, new_record
 from customer.handlers import RecordEvents
 from customer.people import Needs, People
@@ -21,6 +21,7 @@ from ringback.seals import seal_with
 from ringback.store.database import OUTBOX
 from ringback.store.idempotency import KEYS, KeyReused, RequestKey
 from ringback.store.unit_of_work import ATTEMPTS
+from ringback.web.versions import StaleVersion
 from tests.unit.fakes import CALLER, SECRET, T0, Document, MemoryDatabase, at, sample_settings
 
 BOB = "+14155550101"

@@ -21,13 +21,13 @@ from pipeline.automation.schemas import (
     dump_field,
     dump_run,
 )
-from pipeline.outbound.versions import unless_stale
 from ringback.businesses import Business
 from ringback.clock import Clock
 from ringback.store.database import Database
 from ringback.web.access import Access, principal
 from ringback.web.bodies import load_body
 from ringback.web.queries import PageQuery, load
+from ringback.web.versions import unless_stale
 
 OWNER = frozenset({"owner"})
 PEOPLE = frozenset({"owner", "staff"})

@@ -7,13 +7,13 @@ from typing import Any
 from pipeline.automation import store
 from pipeline.automation.cycles import cycle_with
 from pipeline.outbound.store import load_endpoints
-from pipeline.outbound.versions import Check
 from ringback.businesses import Business
 from ringback.clock import Clock
 from ringback.errors import Conflict, Invalid, NotFound
 from ringback.store.database import Database
 from ringback.store.mongo import Document
 from ringback.store.unit_of_work import UnitOfWork, repeated
+from ringback.web.versions import Check
 
 MOST_RULES = 100
 

@@ -11,12 +11,12 @@ from pipeline.outbound import store
 from pipeline.outbound.deliveries import PENDING, replayed, with_notice
 from pipeline.outbound.payloads import TEST
 from pipeline.outbound.sending import Message, send
-from pipeline.outbound.versions import Check
 from ringback.clock import Clock
 from ringback.errors import Conflict, NotFound
 from ringback.store.database import Database
 from ringback.store.mongo import Document
 from ringback.store.unit_of_work import UnitOfWork, repeated
+from ringback.web.versions import Check
 
 MOST_ENDPOINTS = 50
 # How long the secret before signs beside the new one, for the receiver to be told.

@@ -17,7 +17,6 @@ from pipeline.outbound.schemas import (
     WholeDeliverySchema,
 )
 from pipeline.outbound.signing import Secret, secrets_with
-from pipeline.outbound.versions import unless_stale
 from ringback.clock import Clock
 from ringback.errors import NotFound
 from ringback.settings import Settings
@@ -26,6 +25,7 @@ from ringback.store.mongo import Document
 from ringback.web.access import Access, principal
 from ringback.web.bodies import load_body
 from ringback.web.queries import PageQuery, load
+from ringback.web.versions import unless_stale
 
 OWNER = frozenset({"owner"})
 PEOPLE = frozenset({"owner", "staff"})

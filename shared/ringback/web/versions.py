@@ -11,6 +11,8 @@ Check = Callable[[int], None]
 
 
 class StaleVersion(Conflict):
+    """It was changed since it was read."""
+
     code = "stale_version"
 
 
